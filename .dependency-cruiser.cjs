@@ -1,0 +1,91 @@
+const folders = [
+  'runtime',
+  'actors',
+  'cluster',
+  'store',
+  'prober',
+  'api',
+  'web',
+  'cli',
+  'config',
+  'bench',
+  'test',
+];
+const only = (from, to, why) => ({
+  name: `${from}-imports`,
+  severity: 'error',
+  comment: why,
+  from: { path: `^${from}/` },
+  to: { path: `^(main\\.ts$|(${folders.join('|')})/)`, pathNot: `^(${[from, ...to].join('|')})/` },
+});
+const typesOnly = (from, to) => ({
+  name: `${from}-types-only`,
+  severity: 'error',
+  from: { path: `^${from}/` },
+  to: { path: `^${to}/`, dependencyTypesNot: ['type-only'] },
+});
+const home = (name, module, where) => ({
+  name: `${name}-has-one-home`,
+  severity: 'error',
+  from: { pathNot: `^(${where.join('|')}|test/|bench/|scripts/)` },
+  to: { path: module },
+});
+module.exports = {
+  forbidden: [
+    only('runtime', [], 'knows nothing about monitoring or transports'),
+    only('actors', ['runtime'], 'knows neither NATS nor Cassandra'),
+    only('cluster', ['runtime'], 'implements runtime ports, knows no alarms'),
+    only('store', ['runtime', 'actors'], 'implements ports'),
+    typesOnly('store', 'actors'),
+    only('prober', ['actors'], 'its own probe code and the shared check types'),
+    typesOnly('prober', 'actors'),
+    {
+      name: 'prober-check-types',
+      severity: 'error',
+      from: { path: '^prober/' },
+      to: { path: '^actors/', pathNot: '^actors/check/types\\.ts$' },
+    },
+    only('api', ['runtime', 'actors'], 'reads through ports'),
+    only('config', [], 'plain options; main.ts hands them out'),
+    only('cli', [], 'a client of the API'),
+    only('web', [], 'a client of the API'),
+    home('nats', '^node_modules/nats/', ['cluster/nats/']),
+    home('cassandra', '^node_modules/cassandra-driver/', ['store/cassandra/']),
+    home('sqlite', '^node_modules/@photostructure/sqlite/', ['store/sqlite/']),
+    home('piscina', '^node_modules/piscina/', ['runtime/workers\\.ts$']),
+    home('async', '^node_modules/(@types/)?async/', ['runtime/work-queue\\.ts$']),
+    home('msgpackr', '^node_modules/msgpackr/', ['runtime/codec\\.ts$']),
+    home('re2js', '^node_modules/re2js/', ['actors/criteria/', 'prober/']),
+    home('nodemailer', '^node_modules/(@types/)?nodemailer/', ['actors/notify/email\\.ts$']),
+    home('sockets', '^(node:)?(net|tls|https?|http2|dgram|dns|dns/promises)$', [
+      'prober/',
+      'actors/notify/',
+      'api/',
+      'cli/',
+      'cluster/nats/',
+    ]),
+    { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: { orphan: true, pathNot: '(^(test|bench)/|\\.d\\.ts$|worker-entry\\.ts$)' },
+      to: {},
+    },
+    {
+      name: 'no-dev-deps',
+      severity: 'error',
+      from: { path: '^(main\\.ts|runtime|actors|cluster|store|prober|api|cli|config)' },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
+  },
+};

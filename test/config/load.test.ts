@@ -1,0 +1,110 @@
+// Settings: precedence of file, environment and flags, and a clear refusal of everything that is not known.
+import { writeFileSync } from 'node:fs';
+import t from 'tap';
+import { loadConfig, printable } from '../../config/load.ts';
+import { settings } from '../../config/schema.ts';
+
+const load = (
+  environment: Record<string, string> = {},
+  flags: string[] = [],
+  folder = t.testdirName,
+) => loadConfig({ environment, flags, folder });
+
+t.test('defaults are those of the design', (t) => {
+  t.match(load(), {
+    listenHost: '127.0.0.1',
+    listenPort: 7420,
+    zones: ['mzlocal'],
+    minPeriodMs: 10_000,
+    egress: 'local',
+    limits: 'open',
+    adminApiKey: null,
+    smtp: null,
+    tls: null,
+  });
+  t.end();
+});
+
+t.test('flags win over the environment, the environment over the file', (t) => {
+  const folder = t.testdir({
+    'tocsin.yaml': 'listen: 127.0.0.1:1111\nzones: [mzone, mztwo]\nminPeriod: 5\n',
+  });
+  t.match(load({}, [], folder), { listenPort: 1111, zones: ['mzone', 'mztwo'], minPeriodMs: 5000 });
+  t.match(load({ TOCSIN_LISTEN: '127.0.0.1:2222' }, [], folder), { listenPort: 2222 });
+  t.match(
+    load({ TOCSIN_LISTEN: '127.0.0.1:2222' }, ['--listen', '[::1]:3333', '--min-period=1'], folder),
+    { listenHost: '::1', listenPort: 3333, minPeriodMs: 1000 },
+  );
+  t.end();
+});
+
+t.test('unknown keys are refused wherever they stand', (t) => {
+  t.throws(() => load({ TOCSIN_LISTN: 'x' }), { code: 'CF_UNKNOWN_KEY', message: /TOCSIN_LISTN/ });
+  t.throws(() => load({}, ['--nope', '1']), { code: 'CF_UNKNOWN_KEY' });
+  t.throws(() => load({}, [], t.testdir({ 'tocsin.yaml': 'listenn: 1\n' })), {
+    code: 'CF_UNKNOWN_KEY',
+    message: /listenn/,
+  });
+  t.throws(() => load({}, [], t.testdir({ 'tocsin.yaml': '- a\n' })), { code: 'CF_UNREADABLE' });
+  t.throws(() => load({}, [], t.testdir({ 'tocsin.yaml': 'a: [\n' })), { code: 'CF_UNREADABLE' });
+  t.doesNotThrow(
+    () => load({ TOCSIN_URL: 'http://127.0.0.1:1' }),
+    'variables of the command line are not settings of a node',
+  );
+  t.end();
+});
+
+t.test('bad values are refused with what is expected', (t) => {
+  const table: [Record<string, string>, RegExp][] = [
+    [{ TOCSIN_MIN_PERIOD: '0' }, /1 to 30/],
+    [{ TOCSIN_MIN_PERIOD: '31' }, /1 to 30/],
+    [{ TOCSIN_MIN_PERIOD: '5s' }, /whole number/],
+    [{ TOCSIN_EGRESS: 'open' }, /local, public/],
+    [{ TOCSIN_LIMITS: 'none' }, /open, contract/],
+    [{ TOCSIN_LISTEN: '7420' }, /host:port/],
+    [{ TOCSIN_LISTEN: '127.0.0.1:70000' }, /host:port/],
+    [{ TOCSIN_LISTEN: '0.0.0.0:7420' }, /TLS/],
+    [{ TOCSIN_ZONES: 'mza,mza' }, /different/],
+    [{ TOCSIN_ZONES: '1' }, /zone ids/],
+    [{ TOCSIN_ADMIN_API_KEY: 'short' }, /16 to 128/],
+    [{ TOCSIN_NODE: 'a b' }, /letters/],
+    [{ TOCSIN_TLS_CERT: 'x' }, /go together/],
+    [{ TOCSIN_SMTP_HOST: 'mail' }, /TOCSIN_SMTP_FROM/],
+    [{ TOCSIN_ALLOW_PLAIN_HTTP: 'yes' }, /true or false/],
+  ];
+  for (const [environment, expected] of table)
+    t.throws(
+      () => load(environment),
+      { code: 'CF_BAD_VALUE', message: expected },
+      JSON.stringify(environment),
+    );
+  t.end();
+});
+
+t.test('secrets never show in what is printed or refused', (t) => {
+  const config = load({
+    TOCSIN_ADMIN_API_KEY: 'k'.repeat(20),
+    TOCSIN_SMTP_HOST: 'mail',
+    TOCSIN_SMTP_FROM: 'a@b.example',
+    TOCSIN_SMTP_PASSWORD: 'hush-hush',
+  });
+  const text = JSON.stringify(printable(config));
+  t.notMatch(text, /kkkk|hush/);
+  t.match(config.smtp, { password: 'hush-hush', port: 587, requireTls: true });
+  t.end();
+});
+
+t.test('every setting has one variable, one key and a meaning', (t) => {
+  t.equal(new Set(settings.map((s) => s.key)).size, settings.length);
+  t.equal(new Set(settings.map((s) => s.variable)).size, settings.length);
+  for (const setting of settings) t.match(setting.variable, /^TOCSIN_[A-Z_]+$/);
+  t.end();
+});
+
+t.test('a file beside the checkout is read from the given folder only', (t) => {
+  const folder = t.testdir({});
+  writeFileSync(`${folder}/tocsin.yaml`, 'node: n7\n');
+  t.equal(load({}, [], folder).node, 'n7');
+  t.equal(load().node, 'node1');
+  t.end();
+});
