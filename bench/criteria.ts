@@ -1,0 +1,225 @@
+// Measures the alarm language: evaluations a second, compile times, and how long a hostile author can hold the loop.
+// One JSON line per case. Run: npx tsx bench/criteria.ts
+import { readFileSync } from 'node:fs';
+import { compileCriteria, criteriaCache } from '../actors/criteria/criteria.ts';
+import { regexDfaWorkMax } from '../actors/criteria/limits.ts';
+import { compileRegexes, type RegexSet } from '../actors/criteria/regex.ts';
+import { type Observation, observation } from '../actors/observation/observation.ts';
+import { systemClock } from '../runtime/clock.ts';
+
+interface Example {
+  readonly criteria: string | null;
+  readonly rows: readonly {
+    readonly metrics: Readonly<
+      Record<string, { readonly type: 'n' | 's'; readonly value: number | string }>
+    >;
+    readonly previous: { readonly metrics: Example['rows'][number]['metrics'] } | null;
+    readonly available: boolean;
+    readonly checkStatus: string;
+  }[];
+}
+
+const clock = systemClock();
+const budgetPerSecond = 5_600_000;
+const report = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
+const round = (value: number) => Math.round(value * 100) / 100;
+
+const examples: readonly Example[] = JSON.parse(
+  readFileSync(new URL('../test/golden/alarm-golden.json', import.meta.url), 'utf8'),
+);
+
+function observed(
+  metrics: Example['rows'][number]['metrics'],
+  run: Partial<Observation>,
+): Observation {
+  return observation(
+    { slotAtMs: 0, atMs: 60_000, available: true, status: 'ok', ...run },
+    Object.entries(metrics).map(([name, { type, value }]) => [name, type, value, 'unknown']),
+  );
+}
+
+type Work = (count: number) => void;
+
+/** Returns a work of evaluations over all rows of these examples, in turn. */
+function evaluations(chosen: readonly Example[]): Work {
+  const items = chosen.flatMap(({ criteria, rows }) =>
+    rows.map((row) => ({
+      criteria: compileCriteria(criteria),
+      seen: observed(row.metrics, { available: row.available, status: row.checkStatus }),
+      previous: row.previous && observed(row.previous.metrics, { atMs: 0 }),
+    })),
+  );
+  return (count) => {
+    let severe = 0;
+    for (let done = 0; done < count; ) {
+      for (const { criteria, seen, previous } of items) {
+        if (criteria.evaluate(seen, previous).state !== 'OK') severe += 1;
+      }
+      done += items.length;
+    }
+    if (severe === 0) throw new Error('no row came to WARNING or CRITICAL');
+  };
+}
+
+/** The best of five runs: other work on the machine only ever makes it slower. */
+function perSecond(work: Work, count: number): number {
+  work(count / 4);
+  let best = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < 5; run += 1) {
+    const startMs = clock.monoMs();
+    work(count);
+    best = Math.min(best, clock.monoMs() - startMs);
+  }
+  return Math.round((count / best) * 1000);
+}
+
+function measureEvaluations(): void {
+  const usesRegex = ({ criteria }: Example) => criteria !== null && /\bn?regex\b/.test(criteria);
+  const cases = {
+    'golden rows': examples,
+    'golden rows without regex': examples.filter((example) => !usesRegex(example)),
+    'golden rows with regex': examples.filter(usesRegex),
+    'one threshold (E07)': examples.filter(({ criteria }) => criteria?.includes('Sluggish')),
+  };
+  for (const [name, chosen] of Object.entries(cases)) {
+    const rate = perSecond(evaluations(chosen), 2_000_000);
+    report({
+      bench: 'criteria',
+      case: name,
+      perSecond: rate,
+      ofBudget: round(rate / budgetPerSecond),
+    });
+  }
+}
+
+/** The golden rows repeat their texts, whose answers a search keeps. Here no text comes twice in 64. */
+function measureChangingTexts(): void {
+  const [example] = examples.filter(({ criteria }) => criteria?.includes('Unexpected answer'));
+  const rows = Array.from({ length: 64 }, (_, at) => ({
+    metrics: { code: { type: 's' as const, value: String(180 + 7 * at) } },
+    previous: null,
+    available: true,
+    checkStatus: 'ok',
+  }));
+  const rate = perSecond(evaluations([{ criteria: example?.criteria ?? null, rows }]), 1_000_000);
+  report({ bench: 'criteria', case: 'one regex on changing texts (E06)', perSecond: rate });
+}
+
+function measureCompiling(): void {
+  const texts = examples.map(({ criteria }) => criteria);
+  const compileAll: Work = (count) => {
+    for (let done = 0; done < count; done += texts.length)
+      for (const text of texts) compileCriteria(text);
+  };
+  report({ bench: 'criteria', case: 'compile, golden', perSecond: perSecond(compileAll, 20_000) });
+  const cached: Work = (count) => {
+    for (let done = 0; done < count; done += texts.length)
+      for (const text of texts) criteriaCache.get(text);
+  };
+  report({ bench: 'criteria', case: 'cache hit', perSecond: perSecond(cached, 2_000_000) });
+  const long = "if (metric['a'] == 'x') { return OK }\n".repeat(10);
+  const largest = `${long}${'return OK '.repeat(1600)}`.slice(0, 16_380);
+  const times = held(() => compileCriteria(largest));
+  report({ bench: 'criteria', case: 'compile, 16 KB of statements', ...times });
+}
+
+interface Held {
+  /** Median and worst of nine runs; the worst includes what else ran on the machine. */
+  readonly medianMs: number;
+  readonly worstMs: number;
+}
+
+/** Times nine runs after three to warm up. */
+function held(work: (run: number) => void): Held {
+  const times: number[] = [];
+  for (let run = 0; run < 12; run += 1) {
+    const startMs = clock.monoMs();
+    work(run);
+    if (run >= 3) times.push(clock.monoMs() - startMs);
+  }
+  times.sort((a, b) => a - b);
+  return { medianMs: round(times[4] ?? 0), worstMs: round(times[8] ?? 0) };
+}
+
+/** Patterns made to be slow: to compile, in the DFA, or in the NFA. None is refused, alone or eight times. */
+const hostile: readonly (readonly string[])[] = [
+  ['(a|b)*a(a|b)(a|b)(a|b)(a|b)(a|b)(a|b)(a|b)(a|b)[QR]'],
+  ['.*[ax].{200}[QR]'],
+  ['[ab]*a[ab]{400}[QR]'],
+  ['(?:\\w+\\W?){100}[QR]{2}'],
+  ['(?:[^\\pL]?.){20}[QR]'],
+  ['x*'.repeat(250)],
+  ['(?:(?:(?:a*)*x?)*\\b?){60}[QR]'],
+  [
+    '([ab](?m)(?s:(?i:a|b(?m)*(?m)?^*){1,35}([[:alpha:]]\\b{10}\\d*^)+[ab]*(?s:[[:alpha:]])?)+)[QR]',
+  ],
+  ['\\s'],
+  [
+    `^${Array.from({ length: 240 }, (_, at) => `${String.fromCharCode(0x4e00 + 2 * at)}?`).join('')}$`,
+  ],
+  ['(?i)[b-\\x{3fff}]'],
+  new Array<string>(8).fill('(?:\\w+\\W?){12}[QR]{2}'),
+  new Array<string>(8).fill('.{0,30}[QR]'),
+  new Array<string>(8).fill('\\s+[QR]'),
+];
+
+const subjects: readonly ((length: number) => string)[] = [
+  (length) => 'x'.repeat(length),
+  (length) => 'a'.repeat(length),
+  (length) => Array.from({ length }, (_, at) => ((at * at * 7 + at) % 11 < 5 ? 'a' : 'b')).join(''),
+  (length) =>
+    Array.from({ length }, (_, at) => 'ab x1!\nK'.charAt((at * at + at * 3) % 8)).join(''),
+  (length) =>
+    Array.from({ length }, (_, at) => String.fromCharCode(0x100 + ((at * 7919) % 40_000))).join(''),
+];
+
+function searchAll(set: RegexSet, subject: string): void {
+  for (const search of set.searches) search(subject);
+}
+
+function measureHostile(): void {
+  for (const patterns of hostile) {
+    const compiling = held(() => compileRegexes(patterns));
+    const set = compileRegexes(patterns);
+    if ('message' in set) {
+      report({
+        bench: 'criteria',
+        case: 'hostile regex',
+        pattern: patterns[0],
+        refused: set.message,
+      });
+      continue;
+    }
+    const dfaLength = Math.floor(regexDfaWorkMax / set.programSize);
+    const lengths = [Math.min(dfaLength, 65_536), 65_536];
+    const searching = lengths
+      .flatMap((length) => subjects.map((make) => holdOfSearch(patterns, length, make)))
+      .sort((a, b) => b.medianMs - a.medianMs);
+    report({
+      bench: 'criteria',
+      case: 'hostile regex',
+      pattern: patterns[0]?.slice(0, 60),
+      patterns: patterns.length,
+      programSize: set.programSize,
+      searchedLength: set.searchedLength,
+      compiling,
+      searching: searching[0],
+    });
+  }
+}
+
+/** A fresh compilation, twelve different texts. */
+function holdOfSearch(
+  patterns: readonly string[],
+  length: number,
+  make: (length: number) => string,
+): Held {
+  const texts = Array.from({ length: 12 }, (_, run) => make(length - run));
+  const set = compileRegexes(patterns);
+  return held((run) => 'message' in set || searchAll(set, texts[run] ?? ''));
+}
+
+measureEvaluations();
+measureChangingTexts();
+measureCompiling();
+measureHostile();
