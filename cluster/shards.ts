@@ -1,0 +1,167 @@
+// The shards of this node: takes them all at start, hands their actors over, lets one go when it is lost.
+// Keeps what ties them to soft states and outbox. Must not know how a shard is claimed, loaded or committed to.
+import type { LoadedActor } from '../runtime/behaviour.ts';
+import { rowKinds } from '../runtime/effect.ts';
+import { TocsinError } from '../runtime/errors.ts';
+import { type ActorKey, entityOf, type ShardId, shardId, shardsTotal } from '../runtime/ids.ts';
+import type { Clock, EventBus, Intent, Logger, Meter, Random, Store } from '../runtime/ports.ts';
+import { type ClaimPolicy, soleClaimPolicy } from './claims.ts';
+import type { HeldShards } from './group-commit.ts';
+import { HeldShard } from './held-shard.ts';
+import { loadLimits } from './limits.ts';
+import type { LogRecord } from './log-record.ts';
+import type { Outbox } from './outbox.ts';
+import { inParallel } from './pause.ts';
+import { type LoadedShard, type LoadOptions, reloadShard, takeShard } from './shard-load.ts';
+import type { SoftStateWriter } from './soft-states.ts';
+
+export interface ShardsOptions {
+  readonly store: Pick<Store, 'authority' | 'shardLog' | 'states' | 'history'>;
+  /** `node/incarnation`. */
+  readonly owner: string;
+  readonly held: HeldShards;
+  readonly outbox: Outbox;
+  readonly softStates: SoftStateWriter;
+  readonly events: EventBus;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  readonly keepsSoftState: (key: ActorKey) => boolean;
+  /** Default: a node alone. */
+  readonly policy?: ClaimPolicy;
+  /** Something was committed, or was found open at a load. */
+  readonly onCommitted: () => void;
+  readonly onLost: (shard: ShardId) => void;
+}
+
+export interface Shards {
+  /** Takes these shards, then hands over their actors, tenants first. Rejects as `takeShard` does. */
+  take(
+    shards: readonly ShardId[],
+    onActor: (key: ActorKey, loaded: LoadedActor) => void,
+  ): Promise<number>;
+  /** Gives up one shard: nothing of it is acted on here any more. */
+  lose(shard: ShardId): void;
+  /** As `reload`; at once where the store is known to hold nothing. */
+  load(key: ActorKey): LoadedActor | Promise<LoadedActor>;
+  /** What the store holds of an actor, its commits settled. Rejects `RT_NOT_OWNER`, `CL_LOAD_FAILED`. */
+  reload(key: ActorKey): Promise<LoadedActor>;
+}
+
+/** All shards there are. */
+export const allShards: readonly ShardId[] = Array.from({ length: shardsTotal }, (_, at) =>
+  shardId(at),
+);
+
+const nothing: LoadedActor = { documents: [], soft: null, tail: [] };
+
+/** Returns the shards of this node: none yet. */
+export function startShards(options: ShardsOptions): Shards {
+  const { held, outbox, softStates } = options;
+  const load: LoadOptions = {
+    ...options,
+    authority: options.store.authority,
+    policy: options.policy ?? soleClaimPolicy,
+  };
+  const lose = (shard: ShardId): void => {
+    const lost = held.remove(shard);
+    if (lost === null) return;
+    lost.close();
+    outbox.drop(shard);
+    softStates.drop(shard);
+    options.logger.warn('shard.lost', { shard, epoch: lost.epoch });
+    options.meter.count('shards_lost', 1);
+    options.onLost(shard);
+  };
+  const takeOne = async (shard: ShardId): Promise<LoadedShard> => {
+    const loaded = await takeShard(load, shard);
+    hold(options, { shard, loaded, lose });
+    for (const key of loaded.folded.deleted.keys()) softStates.deleted(key);
+    return loaded;
+  };
+  return {
+    lose,
+    load: (key) => (held.of(key)?.isKnown(key) === false ? nothing : reload(load, held, key)),
+    reload: (key) => reload(load, held, key),
+    take: async (shards, onActor) => {
+      const loaded: { shard: ShardId; of: LoadedShard }[] = [];
+      await inParallel(shards, loadLimits.concurrency, async (shard) => {
+        loaded.push({ shard, of: await takeOne(shard) });
+      });
+      // Before the actors decide anything newer: a line goes by number.
+      for (const { shard, of } of loaded) resumeOutbox(options, shard, of);
+      const actors = loaded.flatMap(({ of }) => [...of.folded.actors]);
+      await handOver(options.clock, actors, onActor);
+      return actors.length;
+    },
+  };
+}
+
+/** From here on the shard is this node's: commits are taken, what an earlier owner left is projected. */
+function hold(
+  options: ShardsOptions,
+  of: { shard: ShardId; loaded: LoadedShard; lose: (shard: ShardId) => void },
+): void {
+  const { shard, loaded, lose } = of;
+  const { folded, head } = loaded;
+  const held = new HeldShard({
+    ...options,
+    shard,
+    head,
+    onRecords: (records) => {
+      acceptIntents(options.outbox, shard, records);
+      options.onCommitted();
+    },
+    onLost: lose,
+  });
+  options.held.add(held);
+  // Before anything else is committed: marks must not pass what still owes a notification.
+  for (const { seq } of folded.intents) held.dispatch.opened(seq);
+  held.know(folded.actors.keys());
+  held.know(folded.deleted.keys());
+  held.resume(folded.unprojected, folded.savedSeqs);
+}
+
+function acceptIntents(outbox: Outbox, shard: ShardId, records: readonly LogRecord[]): void {
+  for (const { seq, key, kind, body } of records) {
+    if (kind === rowKinds.intent) outbox.accept({ shard, seq, key, intent: body as Intent }, true);
+  }
+}
+
+/** Tenants before entities; the event loop gets its turn in between. */
+async function handOver(
+  clock: Clock,
+  actors: readonly (readonly [ActorKey, LoadedActor])[],
+  onActor: (key: ActorKey, loaded: LoadedActor) => void,
+): Promise<void> {
+  const tenants = actors.filter(([key]) => entityOf(key) === null);
+  const entities = actors.filter(([key]) => entityOf(key) !== null);
+  let inSlice = 0;
+  for (const [key, loaded] of [...tenants, ...entities]) {
+    onActor(key, loaded);
+    if (++inSlice < loadLimits.handOverSlice) continue;
+    inSlice = 0;
+    await new Promise<void>((resolve) => clock.schedule(clock.monoMs(), resolve));
+  }
+}
+
+function resumeOutbox(options: ShardsOptions, shard: ShardId, loaded: LoadedShard): void {
+  // Deferred ones are older than any intent of the tail.
+  for (const deferred of loaded.folded.deferred) options.outbox.resume(shard, deferred);
+  for (const { seq, key, intent } of loaded.folded.intents) {
+    options.outbox.accept({ shard, seq, key, intent }, false);
+  }
+}
+
+async function reload(load: LoadOptions, held: HeldShards, key: ActorKey): Promise<LoadedActor> {
+  const own = held.of(key);
+  await own?.idle();
+  if (own === null || held.get(own.shard) !== own) {
+    throw new TocsinError('RT_NOT_OWNER', `this node does not hold ${key}`, { retryable: true });
+  }
+  const { folded } = await reloadShard(load, own);
+  const loaded = folded.actors.get(key) ?? folded.deleted.get(key);
+  if (loaded === undefined) own.forget(key);
+  return loaded ?? nothing;
+}

@@ -1,0 +1,45 @@
+// Faults of the memory store, as a caller sees those of a real one: unavailable, or unknown with or without effect.
+// Decides nothing itself: a test's or simulator's hook says what happens to each operation.
+import { never } from '../../runtime/assert.ts';
+import { storeError } from '../errors.ts';
+import {
+  type OperationName,
+  operationKinds,
+  type StoreCall,
+  type StoreOperations,
+  unknownOutcome,
+} from '../operations.ts';
+
+/**
+ * `unavailable`: nothing happens. `unknown`: nothing happens and the caller is not told. `unknownApplied`: it happens
+ * and the caller is not told; for a read the same as `unavailable`.
+ */
+type StoreFault = 'unavailable' | 'unknown' | 'unknownApplied';
+
+/** Hooks around every operation. A promise delays it (on the simulator's clock); a throw is the caller's error. */
+export interface StoreFaults {
+  /** Before the operation takes effect; returns its fault, if any. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: a hook that only looks returns nothing
+  before?(name: OperationName, args: readonly unknown[]): Hooked<StoreFault | undefined | void>;
+  /** After the operation took effect, before its answer. */
+  after?(name: OperationName, args: readonly unknown[]): Hooked<void>;
+}
+
+type Hooked<Value> = Value | Promise<Value>;
+
+/** Returns a call that runs operations in place, each at one instant, through the hooks. */
+export function faultyCall(operations: StoreOperations, faults: StoreFaults): StoreCall {
+  return async (name, ...args) => {
+    const fault = (await faults.before?.(name, args)) ?? null;
+    if (fault === 'unavailable' || (fault !== null && operationKinds[name] === 'read')) {
+      throw storeError('ST_UNAVAILABLE', `the store did not do ${name}`);
+    }
+    if (fault === 'unknown') throw unknownOutcome(name);
+    const run = operations[name] as (...args: unknown[]) => never;
+    const answer = run(...args);
+    await faults.after?.(name, args);
+    if (fault === 'unknownApplied') throw unknownOutcome(name);
+    if (fault !== null) never(fault, 'fault of the store');
+    return answer;
+  };
+}

@@ -1,0 +1,50 @@
+// The whole store in memory: for tests and simulation. Deterministic, without timers, clock or randomness;
+// answers exactly as the embedded store does. Nothing outlives the process.
+import type { Store } from '../../runtime/ports.ts';
+import { assembleStore } from '../assemble.ts';
+import { storeError } from '../errors.ts';
+import { historyTables, type SweepTarget } from '../limits.ts';
+import type { StoreCall, StoreOperations } from '../operations.ts';
+import { memoryAccounts } from './accounts.ts';
+import { faultyCall, type StoreFaults } from './faults.ts';
+import { memoryHistory } from './history.ts';
+import { memorySamples } from './samples.ts';
+import { memoryShardLog } from './shard-log.ts';
+import { memoryStates } from './states.ts';
+
+/** Returns an empty store. Each operation takes effect at one instant; `faults` may delay or fail it. */
+export function createMemoryStore(options: { faults?: StoreFaults } = {}): Store {
+  const inner = faultyCall(memoryOperations(), options.faults ?? {});
+  let isOpen = true;
+  const call: StoreCall = async (name, ...args) => {
+    if (!isOpen) throw storeError('ST_CLOSED', 'the store is closed');
+    return inner(name, ...args);
+  };
+  return assembleStore(call, {
+    ping: () => call('ping'),
+    close: async () => {
+      isOpen = false;
+    },
+  });
+}
+
+function memoryOperations(): StoreOperations {
+  const states = memoryStates();
+  const samples = memorySamples();
+  const history = memoryHistory();
+  const sweep = (target: SweepTarget, nowMs: number): number => {
+    if (target === 'ticks') return samples.sweepTicks(nowMs);
+    if (target === 'tombstones') return states.sweepTombstones(nowMs);
+    const table = historyTables.find((name) => name === target);
+    return table === undefined ? 0 : history.sweepHistory(table, nowMs);
+  };
+  return {
+    ...memoryShardLog(),
+    ...states,
+    ...samples,
+    ...history,
+    ...memoryAccounts(),
+    sweep,
+    ping: () => undefined,
+  };
+}
