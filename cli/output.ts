@@ -64,9 +64,9 @@ export function table(
     middle: '  ',
   };
   const made = new Table({
-    head: columns.map(([title]) => title),
+    head: columns.map(([title]) => pc.dim(title)),
     chars: plain,
-    style: { 'padding-left': 0, 'padding-right': 0, head: ['dim'], border: [], compact: true },
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
   });
   for (const row of rows) {
     made.push(

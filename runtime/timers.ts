@@ -94,7 +94,9 @@ class TimerWheel implements Timers {
     };
     this.#remember(entry);
     this.#place(entry);
-    if (!this.#isTurning && dueMonoMs < this.#armedAtMonoMs) this.#arm(dueMonoMs);
+    // Armed for now where it is overdue already: a due instant in the past is no pause of this process.
+    const atMonoMs = Math.max(dueMonoMs, this.#clock.monoMs());
+    if (!this.#isTurning && atMonoMs < this.#armedAtMonoMs) this.#arm(atMonoMs);
   }
 
   cancel(owner: string, id: string): boolean {
@@ -218,7 +220,8 @@ class TimerWheel implements Timers {
     try {
       if (lateMs >= pauseMs) this.#onPause?.(lateMs);
       this.#advance(nowMonoMs);
-      this.#fireDue(nowMonoMs);
+      const lateCount = this.#fireDue(nowMonoMs);
+      if (lateMs >= pauseMs) this.#meter?.count('slots_late', lateCount);
     } finally {
       this.#isTurning = false;
       const next = this.#nextDue();
@@ -256,7 +259,8 @@ class TimerWheel implements Timers {
     }
   }
 
-  #fireDue(nowMonoMs: number): void {
+  /** Returns how many of those fired were due long ago. */
+  #fireDue(nowMonoMs: number): number {
     let lateCount = 0;
     for (let fired = 0; fired < firesPerTurn; fired++) {
       const entry = this.#due.popUntil(nowMonoMs);
@@ -265,7 +269,7 @@ class TimerWheel implements Timers {
       if (nowMonoMs - entry.dueMonoMs >= pauseMs) lateCount++;
       entry.fire();
     }
-    if (lateCount > 0) this.#meter?.count('slots_late', lateCount);
+    return lateCount;
   }
 
   /** Returns a lower bound of the next due instant; a cancelled timer may make the wheel turn for nothing, once. */

@@ -199,6 +199,17 @@ t.test(
   },
 );
 
+t.test('a timer that is overdue when it starts fires at once, and is no pause', async (t) => {
+  const clock = new TestClock();
+  const meter = createMeter();
+  const pauses: number[] = [];
+  const wheel = timerWheel({ clock, meter, onPause: (lateMs) => pauses.push(lateMs) });
+  let fired = 0;
+  wheel.start('a', 'slot', clock.monoMs() - 7000, () => fired++);
+  await clock.advance(0);
+  t.same([fired, pauses, meter.counted('slots_late')], [1, [], 0]);
+});
+
 t.test('starts and cancels within one tick leave nothing behind', async (t) => {
   const clock = new TestClock();
   const wheel = timerWheel({ clock });
