@@ -146,6 +146,9 @@ function actorsOf(of: Parts, store: Store, probes: ProbeLink<ProbeRequest, Probe
     },
     retryDelayMs,
     logBody: (intent, line) => notificationLogBody(intent, line, config.node),
+    onUndeliverable: (key, { id, channel }) => {
+      logger.error('notification_undeliverable', { key, id, channel });
+    },
   });
   const { directory } = host;
   const catalog: Catalog = createCatalog({

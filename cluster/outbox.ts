@@ -74,6 +74,7 @@ export class Outbox {
   readonly #aborts = new Set<AbortController>();
   /** The last delivered of a line, while the store may not know of it: a newer one waits until it does. */
   readonly #unmarked = new Map<string, Pending>();
+  #unmarkedMax: number = outboxLimits.unmarked;
   #attempts = 0;
   #isStopping = false;
 
@@ -200,10 +201,12 @@ export class Outbox {
 
   #remember(item: Pending): void {
     this.#unmarked.set(item.line.name, item);
-    if (this.#unmarked.size < outboxLimits.unmarked) return;
+    if (this.#unmarked.size < this.#unmarkedMax) return;
     for (const [name, other] of this.#unmarked) {
       if (this.#isMarked(other)) this.#unmarked.delete(name);
     }
+    // A storm may have many more: looking through them must stay rare against their number.
+    this.#unmarkedMax = Math.max(outboxLimits.unmarked, this.#unmarked.size * 2);
   }
 
   /** Queues the head of a line when its time has come. */

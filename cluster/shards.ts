@@ -161,7 +161,8 @@ async function reload(load: LoadOptions, held: HeldShards, key: ActorKey): Promi
     throw new TocsinError('RT_NOT_OWNER', `this node does not hold ${key}`, { retryable: true });
   }
   const { folded } = await reloadShard(load, own);
-  const loaded = folded.actors.get(key) ?? folded.deleted.get(key);
-  if (loaded === undefined) own.forget(key);
-  return loaded ?? nothing;
+  const loaded = folded.actors.get(key) ?? folded.deleted.get(key) ?? nothing;
+  const { documents, soft, tail } = loaded;
+  if (documents.length === 0 && soft === null && tail.length === 0) own.forget(key);
+  return loaded;
 }

@@ -66,7 +66,7 @@ export function tenantBehaviour(
     init: (key, loaded, context) => init(installation, { key, loaded }, context),
     step: (state, message, context) => step(installation, state, message, context),
     snapshot: (state) =>
-      state.holdings.entities === 0 ? null : { holdings: holdingsToData(state.holdings) },
+      state.documents === null ? null : { holdings: holdingsToData(state.holdings) },
     isQuery: isTenantQuery,
   };
 }

@@ -126,3 +126,29 @@ t.test('a node of 10,000 entities is loaded within two seconds', async (t) => {
   await host.stop(10_000);
   await store.close();
 });
+
+t.test(
+  'a storm of 5,000 transitions is committed, projected and dispatched within five seconds',
+  async (t) => {
+    const store = await openSqliteStore({ folder: folder() });
+    const sends: Intent[] = [];
+    const host = hostOver(store, sends);
+    await startOf(host);
+    const startedMs = performance.now();
+    await Promise.all(
+      Array.from({ length: 5_000 }, (_, n) => {
+        const rows = [transitionRow(n, n), intentRow(1, { alarm: `al${n}`, atMs: Date.now() })];
+        return host.decisions.commit(actorKey(`storm/en${n}`), rows);
+      }),
+    );
+    while (sends.length < 5_000) await new Promise((resolve) => setImmediate(resolve));
+    const tookMs = performance.now() - startedMs;
+    t.ok(tookMs < 5_000, `${Math.round(tookMs)} ms`);
+    t.equal(await host.stop(10_000), true);
+    const next = hostOver(store, sends);
+    await startOf(next);
+    await next.stop(10_000);
+    t.equal(sends.length, 5_000, 'each once');
+    await store.close();
+  },
+);
