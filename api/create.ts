@@ -27,12 +27,9 @@ export function createObject(call: Call, creation: Creation): Promise<string> {
   return createWithId(
     (counter) => objectId(tenant, kind, seedOf(change), counter),
     async (id) => {
-      if (creation.reserve !== undefined) {
-        await ask<null>(call, tenantKey(call), {
-          kind: 'tenant.reserve',
-          ...creation.reserve(id),
-          id,
-        });
+      const place = creation.reserve?.(id);
+      if (place !== undefined) {
+        await ask<null>(call, tenantKey(call), { kind: 'tenant.reserve', ...place, id });
       }
       const message: Message & Record<string, unknown> = {
         kind: `${kind}.create`,
@@ -40,7 +37,11 @@ export function createObject(call: Call, creation: Creation): Promise<string> {
         attributes: call.body,
         change,
       };
-      return call.ports.router.ask<Outcome<Created>>(creation.owner(id), message);
+      const outcome = await call.ports.router.ask<Outcome<Created>>(creation.owner(id), message);
+      if (!outcome.ok && place !== undefined) {
+        await ask<null>(call, tenantKey(call), { kind: 'tenant.release', what: place.what, id });
+      }
+      return outcome;
     },
   );
 }

@@ -95,6 +95,12 @@ export type TenantSignal =
       readonly entity: string;
       readonly id: string;
     }
+  /** The create was refused: its place is free at once. Reply Outcome<null>. */
+  | {
+      readonly kind: 'tenant.release';
+      readonly what: 'entity' | 'check' | 'alarm';
+      readonly id: string;
+    }
   /** From an entity at activation, after each change of its checks and alarms, and hourly. No reply. */
   | {
       readonly kind: 'tenant.report';

@@ -52,6 +52,17 @@ export function reserve(
   return { outcome: accepted(null), reservations: taken };
 }
 
+/** Returns the reservations without that of a create that was refused; the same object if there is none. */
+export function released(
+  reservations: Reservations,
+  { what, id }: Extract<TenantSignal, { kind: 'tenant.release' }>,
+): Reservations {
+  if (!reservations.has(`${what} ${id}`)) return reservations;
+  const left = new Map(reservations);
+  left.delete(`${what} ${id}`);
+  return left;
+}
+
 /**
  * Returns the reservations that an entity's report does not answer yet. Checks are reported as a number, so as many of the
  * entity's oldest check reservations end as it has more checks than before.

@@ -32,6 +32,7 @@ import {
   type ReportMessage,
   type Reservations,
   type ReserveMessage,
+  released,
   reserve,
   unexpired,
 } from './reservation.ts';
@@ -116,6 +117,11 @@ function step(
       return report(state, message);
     case 'tenant.reserve':
       return takePlace(state, message, context);
+    case 'tenant.release':
+      return answered(
+        { ...state, reservations: released(state.reservations, message) },
+        accepted(null),
+      );
     case 'tenant.tick':
       return tick(state, context);
     case 'tenant.create':

@@ -656,6 +656,9 @@ t.test(
       ok: false,
       error: { type: 'limitReached', details: 'Limit of 2 entities has been reached' },
     });
+    t.ok(actor.tell({ kind: 'tenant.release', what: 'entity', id: 'en2' }).ok);
+    t.ok(reserve('entity', 'en3', 'en3').ok, 'a refused create leaves its place at once');
+    t.notOk(reserve('entity', 'en2', 'en2').ok);
     actor.clock.monoMs += 60_000;
     t.ok(reserve('entity', 'en3', 'en3').ok, 'the others never showed');
     report(actor, 'en1', 0, {});
@@ -688,7 +691,11 @@ t.test('counts survive in soft state, and equal reports save nothing', (t) => {
   t.same(actor.ask({ kind: 'usage.get' }), { checks: 2, alarms: 3, entities: 1, agents: 0 });
   t.same(actor.ask<unknown[]>({ kind: 'plan.alarmCounts' }).length, 1);
   t.equal(actor.snapshot() === null, false);
-  t.not(tenantOf().snapshot(), null, 'without entities too: only then may the log behind it be trimmed');
+  t.not(
+    tenantOf().snapshot(),
+    null,
+    'without entities too: only then may the log behind it be trimmed',
+  );
   const entity = fc.record({
     checks: fc.nat(9),
     alarms: fc.dictionary(fc.stringMatching(/^al[a-z]{1,4}$/), fc.stringMatching(/^np[a-z]$/)),
