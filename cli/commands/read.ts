@@ -1,5 +1,5 @@
-// Commands that only read: zones, types, changes, histories, slots, limits, overview.
-import type { Command, Flag, Invocation } from '../command.ts';
+// Commands that read (zones, types, changes, histories, slots, limits) and the account.
+import { bodyOf, type Command, type Flag, type Invocation } from '../command.ts';
 import { type Column, card, instant, print, printJson, table } from '../output.ts';
 
 const column = (title: string, key = title): Column => [title, (row) => row[key]];
@@ -206,11 +206,41 @@ const slots: Command = {
   },
 };
 
-/** Commands that only read. */
+const accountFlags: readonly Flag[] = [
+  {
+    name: 'webhook-token',
+    type: 'text',
+    path: 'webhook_token',
+    help: 'sent with every webhook, 10 to 64 characters',
+  },
+  {
+    name: 'technical-contacts',
+    type: 'list',
+    path: 'technical_contacts',
+    help: 'addresses of technicalContactsEmail',
+  },
+  { name: 'metadata', type: 'json', path: 'metadata', help: 'key=value, repeatable' },
+];
+
+const accountUpdate: Command = {
+  words: ['account', 'update'],
+  args: [],
+  summary: 'change the account of the tenant',
+  flags: accountFlags,
+  examples: ['tocsin account update --technical-contacts night@example.org,day@example.org'],
+  run: async ({ flags, client }) => {
+    await client.send('PUT', '/account', bodyOf({ flags: accountFlags }, flags));
+    print('updated the account');
+    return undefined;
+  },
+};
+
+/** Commands that read, and the account. */
 export const readCommands: readonly Command[] = [
   ...listings.map(listingCommand),
   slots,
   cardCommand(['limits'], 'limits of the tenant', '/limits'),
   cardCommand(['usage'], 'what the tenant has', '/usage'),
+  accountUpdate,
   cardCommand(['account'], 'account of the tenant', '/account'),
 ];

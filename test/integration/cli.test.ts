@@ -130,6 +130,7 @@ t.test('a person does everything from the command line', async (t) => {
     ['notification-type', 'list'],
     ['limits'],
     ['usage'],
+    ['account', 'update', '--technical-contacts', 'night@example.org'],
     ['account'],
     ['audit'],
     ['suppression-log'],
