@@ -69,12 +69,16 @@ function parts(config: Config, logger: Logger) {
     deny: config.egressDeny,
     self: selfAddress,
   };
+  const documents = new DocumentsCache({ meter });
   const notifier = createNotifier({
     egress: createEgress(egressRules),
     smtp: smtpSettings(config),
     logger,
+    newest: (tenant, id) => {
+      const copy = documents.get(tenant)?.documents as TenantDocuments | undefined;
+      return copy?.notifications.get(id) ?? null;
+    },
   });
-  const documents = new DocumentsCache({ meter });
   const machine = { cores: availableParallelism(), memoryBytes: totalmem() };
   const limits = tenantLimits(config.limits, machine, config.maxEntities);
   const workers = workerPool({

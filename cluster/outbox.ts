@@ -102,9 +102,13 @@ export class Outbox {
     this.#advance(item.line);
   }
 
-  /** An intent that an earlier run deferred. */
+  /** An intent that an earlier run deferred. Where that run's clock was ahead, its instants lie in the future: nobody waits for them. */
   resume(shard: ShardId, deferred: DeferredIntent): void {
-    const item = this.#add({ ...deferred, shard, seq: 0 }, true);
+    const { clock, retryDelayMs } = this.#options;
+    const pauseMs = retryDelayMs(deferred.intent.id, deferred.attempts) ?? 0;
+    const firstAtMs = Math.min(deferred.firstAtMs, clock.nowMs());
+    const nextAtMs = Math.min(deferred.nextAtMs, clock.nowMs() + pauseMs);
+    const item = this.#add({ ...deferred, firstAtMs, nextAtMs, shard, seq: 0 }, true);
     this.#advance(item.line);
   }
 
@@ -113,7 +117,7 @@ export class Outbox {
     for (const item of this.#byShard.get(shard) ?? []) {
       this.#retire(item);
       leaveLine(item.line, item);
-      if (item.line.items.length === 0) this.#lines.delete(item.line.name);
+      if (item.line.items.length === 0) this.#leave(item.line);
     }
     this.#byShard.delete(shard);
     this.#ledger.drop(shard);
@@ -179,7 +183,12 @@ export class Outbox {
       this.#end(step.item, 'superseded', 'a newer state took its place');
     else if (step.type === 'send' && !this.#isMarkedFirst(line))
       this.#arm(step.item, step.item.nextAtMs - this.#options.clock.nowMs());
-    else if (line.items.length === 0 && !line.isHeld) this.#lines.delete(line.name);
+    else if (line.items.length === 0 && !line.isHeld) this.#leave(line);
+  }
+
+  /** A line that was left and begun anew since is another one under the same name. */
+  #leave(line: Line): void {
+    if (this.#lines.get(line.name) === line) this.#lines.delete(line.name);
   }
 
   /**
@@ -190,7 +199,8 @@ export class Outbox {
     const before = this.#unmarked.get(line.name);
     this.#unmarked.delete(line.name);
     if (before === undefined || this.#isMarked(before)) return false;
-    this.#recordEnd(before, { outcome: 'delivered', message: '' });
+    // The line that waits, not the one that `before` stood in: that may have been left since.
+    this.#recordEnd(before, { outcome: 'delivered', message: '' }, line);
     return true;
   }
 
@@ -315,8 +325,7 @@ export class Outbox {
     this.#advance(line);
   }
 
-  #recordEnd(item: Pending, end: Omit<Ending, 'atMs'>): void {
-    const { line } = item;
+  #recordEnd(item: Pending, end: Omit<Ending, 'atMs'>, line = item.line): void {
     line.isHeld = true;
     // A millisecond later than the attempt that it follows, so that the history shows it behind.
     const ending = { ...end, atMs: this.#options.clock.nowMs() + 1 };

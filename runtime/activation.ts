@@ -190,7 +190,7 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
   }
 
   #context(): StepContext<unknown> {
-    return stepContext(this.ports, this.key, this.#commits.pending === 0);
+    return stepContext(this.ports, this.key, this.#commits.pending === 0, this.#quarantine);
   }
 
   /** The step holds: its commits first, so that whatever it says waits for them, in whatever order it lists them. */

@@ -19,6 +19,8 @@ export interface StepContext<Documents> {
   readonly epoch: number;
   /** True while every commit of this actor so far is acknowledged. */
   readonly committed: boolean;
+  /** Set while the actor is in quarantine: it answers queries only, and they can say so. */
+  readonly quarantine?: { readonly reason: string; readonly atMs: number };
 }
 
 export interface Step<State> {

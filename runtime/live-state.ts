@@ -7,6 +7,7 @@ import { deepFreeze } from './freeze.ts';
 import { type ActorKey, tenantOf } from './ids.ts';
 import type { Message, ReplyTo } from './message.ts';
 import type { ActivationPorts } from './perform.ts';
+import type { Quarantine } from './quarantine.ts';
 
 export class LiveState {
   readonly #behaviour: AnyBehaviour;
@@ -72,6 +73,7 @@ export function stepContext(
   ports: ActivationPorts,
   key: ActorKey,
   committed: boolean,
+  quarantine: Quarantine | null,
 ): StepContext<unknown> {
   const { clock, random, documents } = ports;
   return {
@@ -81,6 +83,7 @@ export function stepContext(
     documents: documents.get(tenantOf(key))?.documents ?? null,
     epoch: ports.epochOf(key),
     committed,
+    ...(quarantine === null ? {} : { quarantine }),
   };
 }
 

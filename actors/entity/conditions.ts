@@ -9,9 +9,10 @@ import { quietSlotsMax } from './polling.ts';
 import { type AlarmState, type CheckState, checkOf, type EntityState } from './state.ts';
 import type { EntityContext } from './turn.ts';
 
-/** Returns all conditions of an entity: those of its checks, then those of its alarms, by id. */
+/** Returns all conditions of an entity: its own, those of its checks, then those of its alarms, by id. */
 export function conditionsOf(state: EntityState, context: EntityContext): readonly Condition[] {
   return [
+    ...quarantined(context),
     ...state.checks.flatMap((check) => checkConditions(check)),
     ...state.alarms.flatMap((alarm) => alarmConditions(state, alarm, context)),
   ];
@@ -25,7 +26,14 @@ export function conditionsOfAlarm(
 ): readonly Condition[] {
   const check = checkOf(state, alarm.doc.check_id);
   const ofCheck = check === null ? [] : checkConditions(check);
-  return [...ofCheck, ...alarmConditions(state, alarm, context)];
+  return [...quarantined(context), ...ofCheck, ...alarmConditions(state, alarm, context)];
+}
+
+function quarantined({ quarantine }: EntityContext): readonly Condition[] {
+  if (quarantine === undefined) return [];
+  const text = `The entity is in quarantine, nothing of it runs until an operator releases it: ${quarantine.reason}`;
+  const of = { check_id: null, alarm_id: null };
+  return [{ name: 'quarantined', since_ms: quarantine.atMs, ...of, text }];
 }
 
 function checkConditions(check: CheckState): readonly Condition[] {

@@ -79,7 +79,7 @@ function explainedZone(evidence: ZoneEvidence, of: Explaining): AlarmExplanation
     isSame && !(of.compiled instanceof CriteriaError)
       ? of.compiled.explain(seen, zone?.before ?? null)
       : [];
-  const isOut = of.quorum.level === 'ALL' && of.quorum.down.has(evidence.zone);
+  const isOut = isLeftOut(of.quorum, evidence.zone);
   return {
     monitoring_zone_id: evidence.zone,
     computed: evidence.computed,
@@ -131,16 +131,27 @@ const decidable: readonly AlarmStateName[] = ['CRITICAL', 'WARNING', 'OK'];
 /** How far each state that some zone holds is from deciding. */
 function agreementSentences({ alarm, quorum, evidence }: Facts): readonly string[] {
   const needed = zonesNeeded(quorum);
+  const counting = evidence.filter((zone) => !zone.stale && !isLeftOut(quorum, zone.zone));
   return decidable.flatMap((state) => {
-    const holders = evidence.filter((zone) => !zone.stale && zone.confirmed === state);
+    const holders = counting.filter((zone) => zone.confirmed === state);
     if (holders.length === 0) return [];
     const zones = holders.map((zone) => zone.zone).join(', ');
     const have = `${holders.length} of ${quorum.total} zones hold ${state} (${zones})`;
     if (quorum.level === 'ONE')
       return [`${have}; with ONE the newest confirmed observation decides.`];
-    const isShort = holders.length < needed && state !== alarm.state;
-    return [`${have}; ${quorum.level} needs ${needed}${isShort ? `, so it is not ${state}` : ''}.`];
+    return [`${have}; ${quorum.level} needs ${needed}${consequence(holders.length)}.`];
+
+    function consequence(count: number): string {
+      if (state === alarm.state) return '';
+      // Enough agree since a zone left the count; only what comes in is evaluated.
+      return count < needed ? `, so it is not ${state}` : ': the next observation decides';
+    }
   });
+}
+
+/** True for a zone that is known to be down, under ALL. */
+function isLeftOut({ level, down }: Quorum, zone: string): boolean {
+  return level === 'ALL' && down.has(zone);
 }
 
 function zoneSentences({ quorum, count }: Facts, zone: ZoneEvidence): readonly string[] {
@@ -150,6 +161,9 @@ function zoneSentences({ quorum, count }: Facts, zone: ZoneEvidence): readonly s
     ];
   }
   const sentences: string[] = [];
+  if (isLeftOut(quorum, zone.zone)) {
+    sentences.push(`Zone ${zone.zone} is known to be down: with ALL the others decide.`);
+  }
   if (zone.stale) {
     const limitS = quorum.ageLimitMs / 1000;
     sentences.push(

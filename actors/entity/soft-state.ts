@@ -5,7 +5,7 @@ import { type AlarmZone, ageLimitMs } from '../alarm/zones.ts';
 import type { WireMetric } from '../check/types.ts';
 import { CriteriaError, consecutiveCountOf } from '../criteria/criteria.ts';
 import { type Observation, observation, wireMetrics } from '../observation/observation.ts';
-import type { AlarmStateName } from '../resources.ts';
+import type { AlarmStateName, CheckDoc } from '../resources.ts';
 import type { RecentChange } from '../tenant/idempotency.ts';
 import { criteriaOf } from './evaluation.ts';
 import {
@@ -168,11 +168,19 @@ export function withSoftCheck(
   return {
     ...check,
     lastMs: soft.last,
-    sinceMs: soft.since,
+    sinceMs: Math.max(soft.since, changedAtMs(check.doc)),
     quietSlots: soft.quiet[0],
     quietSinceMs: soft.quiet[1],
     zones: check.zones.map((zone) => loadedZone(zone, known.get(zone.zone), now)),
   };
+}
+
+/**
+ * Soft state may be older than the last change of an enabled check: what the new schedule names before that never was a slot.
+ * While a check is disabled its slots are counted from when that began; 0: never changed.
+ */
+function changedAtMs({ disabled, created_at, updated_at }: CheckDoc): number {
+  return disabled || updated_at === created_at ? 0 : updated_at;
 }
 
 function loadedZone(zone: ZoneState, soft: SoftZone | undefined, now: EntityContext): ZoneState {

@@ -2,7 +2,8 @@
 // Delivers an intent once and never throws; retries, order and history are the dispatcher's.
 import type { ActorKey } from '../../runtime/ids.ts';
 import type { Delivery, DeliveryResult, Intent, Logger, Notifier } from '../../runtime/ports.ts';
-import type { NotificationType } from '../resources.ts';
+import type { NotificationDoc, NotificationType } from '../resources.ts';
+import { parseUrl } from '../url.ts';
 import type { Attempt, Channel } from './channel.ts';
 import type { Egress } from './egress.ts';
 import { emailChannel, type SmtpSettings, technicalContactsChannel } from './email.ts';
@@ -22,6 +23,11 @@ export interface NotifierOptions {
   readonly timeoutMs?: number;
   /** Certificates trusted for https receivers besides the system's, PEM. */
   readonly ca?: string;
+  /**
+   * The notification as this node's copy of the tenant's documents holds it; null: it has none. An attempt uses it where
+   * it is newer than the one in the intent, so that a corrected address helps what is still undelivered.
+   */
+  readonly newest?: (tenant: string, notification: string) => NotificationDoc | null;
   /** Base URL of an own gateway that speaks VictorOps' REST interface. */
   readonly victoropsEndpoint?: string;
 }
@@ -43,7 +49,7 @@ const timeoutMsDefault = 15_000;
 export function createNotifier(options: NotifierOptions): NotifierWithTests {
   const channels = channelsOf(options);
   return {
-    receiverOf,
+    receiverOf: (intent) => receiverOf(intent, options),
     deliver: (key, intent, delivery) => deliver({ channels, options }, { key, intent, delivery }),
     deliverTest: async (request, signal) => {
       const { id, atMs } = request;
@@ -88,7 +94,7 @@ async function deliver(
   { channels, options }: { readonly channels: Channels; readonly options: NotifierOptions },
   { key, intent, delivery }: Delivering,
 ): Promise<DeliveryResult> {
-  const body = bodyOf(intent);
+  const body = currentBody(intent, options.newest);
   if (body === null) return { delivered: false, message: 'Malformed notification', final: true };
   const { atMs, signal } = delivery;
   const result = await attempted(channels, { id: intent.id, body, atMs, signal });
@@ -120,18 +126,25 @@ async function attempted(channels: Channels, attempt: Attempt): Promise<Delivery
 }
 
 /** The channel of one tenant, with the host where details name one: receivers do not wait for each other. */
-function receiverOf(intent: Intent): string {
-  const body = bodyOf(intent);
+function receiverOf(intent: Intent, options: NotifierOptions): string {
+  const body = currentBody(intent, options.newest);
   if (body === null) return `unknown:${intent.channel}`;
   const { type, id, details } = body.notification;
   const url = details['url'] ?? details['service_endpoint'] ?? '';
-  const host = URL.canParse(url) ? `@${new URL(url).host}` : '';
+  const parsed = parseUrl(url);
+  const host = parsed === null ? '' : `@${parsed.host}`;
   return `${type}:${body.tenant}/${id}${host}`;
 }
 
-function bodyOf(intent: Intent): NotifiedBody | null {
+/** Returns what an attempt tells: the intent's body, its notification in the newest version known; null: not one of ours. */
+export function currentBody(
+  intent: Intent,
+  newest: NotifierOptions['newest'],
+): NotifiedBody | null {
   const body = intent.body as Partial<NotifiedBody> | null | undefined;
-  return typeof body?.notification?.type === 'string' && typeof body.tenant === 'string'
-    ? (body as NotifiedBody)
-    : null;
+  if (typeof body?.notification?.type !== 'string' || typeof body.tenant !== 'string') return null;
+  const stored = body as NotifiedBody;
+  const known = newest?.(stored.tenant, stored.notification.id) ?? null;
+  const isNewer = known !== null && known.updated_at > stored.notification.updated_at;
+  return isNewer ? { ...stored, notification: known } : stored;
 }

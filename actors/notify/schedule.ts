@@ -20,19 +20,20 @@ const denseMs: readonly number[] = [
 ];
 
 const hourlyUntilMs = 24 * hourMs;
-/** A notification is given up this long after its first attempt. */
+/** The last attempt is made this long after the first one. */
 export const giveUpAfterMs = 72 * hourMs;
 const jitter = 0.2;
 
 /**
  * Returns the pause in ms before the next attempt, after `attempt` attempts have been made (0: the first one, at once),
- * or null where the notification is given up: its attempts would reach beyond 72 h. Pauses carry ± 20 % by hash(id, n).
+ * or null where the notification is given up: the one at 72 h was made. Pauses carry ± 20 % by hash(id, n), the last one
+ * is cut so that a receiver which is back within 72 h is asked once more.
  */
 export function retryDelayMs(id: string, attempt: number): number | null {
   let elapsedMs = 0;
   for (let n = 0; n < attempt; n += 1) elapsedMs += pauseMs(id, n, elapsedMs);
-  const nextMs = pauseMs(id, attempt, elapsedMs);
-  return elapsedMs + nextMs > giveUpAfterMs ? null : nextMs;
+  if (elapsedMs >= giveUpAfterMs) return null;
+  return Math.min(pauseMs(id, attempt, elapsedMs), giveUpAfterMs - elapsedMs);
 }
 
 function pauseMs(id: string, n: number, elapsedMs: number): number {

@@ -325,6 +325,19 @@ t.test('the notifier never throws, and isolates receivers', async (t) => {
   t.equal(named(channel('email', { address: 'a@b.org' })), 'email:t1/ntOne');
 });
 
+t.test('an attempt uses the newer version of its channel where the node knows one', (t) => {
+  const older = webhook('https://a.example/x');
+  const receiverWith = (known: NotificationDoc | null) =>
+    createNotifier({ egress, smtp: null, newest: () => known }).receiverOf({
+      ...{ id: 'x', alarm: 'a', n: 1, channel: 'c', atMs, body: bodyFor(older) },
+    });
+  const moved = { ...older, details: { url: 'https://b.example/x' } };
+  t.equal(receiverWith({ ...moved, updated_at: 2 }), 'webhook:t1/ntOne@b.example');
+  t.equal(receiverWith({ ...moved, updated_at: 0 }), 'webhook:t1/ntOne@a.example', 'an older copy');
+  t.equal(receiverWith(null), 'webhook:t1/ntOne@a.example', 'it was deleted');
+  t.end();
+});
+
 t.test('a test notification has placeholder objects and tells how it went', async (t) => {
   const { url, seen } = await receiver(t, (request, response) =>
     response.writeHead(request.url === '/no' ? 404 : 200).end(),

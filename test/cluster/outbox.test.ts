@@ -107,6 +107,21 @@ t.test('those of one alarm and channel go by number, others do not wait for them
   }
 });
 
+t.test('the next one of a line leaves although a dead receiver keeps the mark back', async (t) => {
+  const world = new World({ keepsSoftState: false, keys });
+  const host = world.host();
+  await world.start(host);
+  world.receive = (intent) =>
+    intent.channel === 'dead' ? new Promise<never>(() => undefined) : delivered;
+  for (const n of [1, 2, 3]) {
+    const rows = [intentRow(n, { channel: 'dead' }), intentRow(n, { channel: 'live' })];
+    await world.run(host.decisions.commit(alice, rows));
+    await world.clock.advance(1_000);
+    const sent = world.sends.filter((send) => send.channel === 'live').map((send) => send.n);
+    t.same(sent.at(-1), n, `number ${n} is delivered`);
+  }
+});
+
 t.test(
   'a failed attempt comes again by the schedule, or later where the receiver asks for it',
   async (t) => {
