@@ -202,6 +202,13 @@ t.test('the map of folders in README is the tree', (t) => {
   t.end();
 });
 
+t.test('the transcript in README is one that runs', (t) => {
+  const quoted = read('README.md').match(/```\n(# [\s\S]*?)\n```/)?.[1] ?? '';
+  const transcripts = filesOf('test/scenarios', /\.txt$/).map((file) => read(file).trimEnd());
+  t.ok(transcripts.includes(quoted), 'README quotes a file of test/scenarios word for word');
+  t.end();
+});
+
 t.test('no machine path, registry host or half-finished word stands in what is published', (t) => {
   const files = [
     ...allFolders.flatMap((folder) => filesOf(folder, /\.(ts|js|md|css|html|json|txt|yaml)$/)),
