@@ -45,16 +45,10 @@ export function decodeLogRow(row: {
   readonly body: Uint8Array;
 }): LogRecord {
   const parts = decodeValue(row.body);
-  if (!Array.isArray(parts) || parts[0] !== version || !Array.isArray(parts[2])) {
+  if (!isDecision(parts)) {
     throw new TocsinError('RT_DECODE', `log row ${row.seq} of ${row.key} is no decision`);
   }
-  const [, body, documents, history, listing] = parts as [
-    number,
-    unknown,
-    [DocumentKind, string, number, unknown][],
-    [HistoryTable, string, number, unknown][],
-    [string | null] | null,
-  ];
+  const [, body, documents, history, listing] = parts;
   return {
     seq: row.seq,
     key: row.key,
@@ -64,6 +58,36 @@ export function decodeLogRow(row: {
     history: history.map(([table, id, atMs, content]) => ({ table, id, atMs, body: content })),
     listing: listing === null ? null : { label: listing[0] },
   };
+}
+
+type Layout = [
+  version: number,
+  body: unknown,
+  documents: [DocumentKind, string, number, unknown][],
+  history: [HistoryTable, string, number, unknown][],
+  listing: [string | null] | null,
+];
+
+function isDecision(parts: unknown): parts is Layout {
+  if (!Array.isArray(parts) || parts[0] !== version) return false;
+  const [, , documents, history, listing] = parts as unknown[];
+  if (!isWrites(documents, 'number') || !isWrites(history, 'string')) return false;
+  if (listing === null) return true;
+  return Array.isArray(listing) && (listing[0] === null || typeof listing[0] === 'string');
+}
+
+/** Whether these are `[place, id, number, body]`, a document's place being a number, a history row's a name. */
+function isWrites(writes: unknown, place: 'number' | 'string'): boolean {
+  return (
+    Array.isArray(writes) &&
+    writes.every(
+      (write) =>
+        Array.isArray(write) &&
+        typeof write[0] === place &&
+        typeof write[1] === 'string' &&
+        Number.isFinite(write[2]),
+    )
+  );
 }
 
 /** Returns the record of a decision as it was committed under `seq`. */

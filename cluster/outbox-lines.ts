@@ -1,5 +1,5 @@
 // Order of notifications: those of one (actor, alarm, channel) form a line and go by their number; the newest is what
-// matters, so an older one that was tried and not delivered gives way. Decides what the head of a line does next. Pure.
+// matters, so an older one that was tried and not delivered gives way. Decides what the head of a line does next.
 import type { ActorKey, ShardId } from '../runtime/ids.ts';
 import type { Intent } from '../runtime/ports.ts';
 import type { Job } from './receiver-slots.ts';
@@ -13,11 +13,17 @@ export interface Pending {
   readonly seq: number;
   readonly line: Line;
   attempts: number;
-  readonly firstAtMs: number;
+  /** Wall clock, for the stored document only: the first attempt and the next one, as of one reading of the clock. */
+  firstAtMs: number;
   nextAtMs: number;
+  /** The same by the monotonic clock: what is waited and given up by. */
+  readonly firstMonoMs: number;
+  nextMonoMs: number;
   /** `idle`: waits for its turn or its time; `queued`: for a place; `sending`; `ended`. */
   phase: 'idle' | 'queued' | 'sending' | 'ended';
   isDeferred: boolean;
+  /** Its alarm was deleted while an attempt was under way: unless that delivers, it is the last one. */
+  isWithdrawn: boolean;
   /** The commit of its DEFERRED row while it is under way. */
   deferral: Promise<void> | null;
   job: Job | null;
@@ -47,6 +53,14 @@ export function joinLine(line: Line, item: Pending): void {
 export function leaveLine(line: Line, item: Pending): void {
   const at = line.items.indexOf(item);
   if (at !== -1) line.items.splice(at, 1);
+}
+
+/** Nothing happens to the intent by time alone any more. */
+export function cancelTimers(item: Pending): void {
+  item.cancelRetry?.();
+  item.cancelWindow?.();
+  item.cancelRetry = null;
+  item.cancelWindow = null;
 }
 
 export type LineStep =

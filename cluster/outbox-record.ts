@@ -15,7 +15,7 @@ import type { DeferredIntent, IntentOutcome } from './shard-fold.ts';
 
 /** One line of the notification history. */
 export interface LogLine {
-  readonly event: 'attempt' | 'superseded' | 'undeliverable';
+  readonly event: 'attempt' | 'superseded' | 'undeliverable' | 'withdrawn';
   /** Attempts so far, this one included. */
   readonly attempt: number;
   readonly delivered: boolean;

@@ -18,6 +18,7 @@ import type { HeldShards } from './group-commit.ts';
 import { outboxLimits } from './limits.ts';
 import { type Ending, OutboxLedger } from './outbox-ledger.ts';
 import {
+  cancelTimers,
   joinLine,
   type Line,
   leaveLine,
@@ -87,12 +88,19 @@ export class Outbox {
 
   /**
    * An intent is committed under `seq` and not yet delivered: sends it, first in its line if nothing older is left.
-   * `isNew` false: found at a load, the dispatched mark knows it.
+   * `from`: found at a load the dispatched mark knows it; an orphan's alarm was deleted, so it is withdrawn instead.
    */
-  accept(of: { shard: ShardId; seq: number; key: ActorKey; intent: Intent }, isNew: boolean): void {
-    if (isNew) this.#options.held.get(of.shard)?.dispatch.opened(of.seq);
+  accept(
+    of: { shard: ShardId; seq: number; key: ActorKey; intent: Intent },
+    from: 'commit' | 'load' | 'orphan',
+  ): void {
+    if (from === 'commit') this.#options.held.get(of.shard)?.dispatch.opened(of.seq);
     const nowMs = this.#options.clock.nowMs();
     const item = this.#add({ ...of, attempts: 0, firstAtMs: nowMs, nextAtMs: nowMs }, false);
+    if (from === 'orphan') {
+      this.#withdraw(item);
+      return;
+    }
     const { clock } = this.#options;
     const windowMonoMs = clock.monoMs() + outboxLimits.firstWindowMs;
     item.cancelWindow = clock.schedule(windowMonoMs, () => {
@@ -103,13 +111,21 @@ export class Outbox {
   }
 
   /** An intent that an earlier run deferred. Where that run's clock was ahead, its instants lie in the future: nobody waits for them. */
-  resume(shard: ShardId, deferred: DeferredIntent): void {
+  resume(shard: ShardId, deferred: DeferredIntent, from: 'load' | 'orphan'): void {
     const { clock, retryDelayMs } = this.#options;
     const pauseMs = retryDelayMs(deferred.intent.id, deferred.attempts) ?? 0;
     const firstAtMs = Math.min(deferred.firstAtMs, clock.nowMs());
     const nextAtMs = Math.min(deferred.nextAtMs, clock.nowMs() + pauseMs);
     const item = this.#add({ ...deferred, firstAtMs, nextAtMs, shard, seq: 0 }, true);
-    this.#advance(item.line);
+    if (from === 'orphan') this.#withdraw(item);
+    else this.#advance(item.line);
+  }
+
+  /** These alarms of an actor are deleted: an attempt under way is awaited, none starts any more, each end is recorded. */
+  withdraw(of: { shard: ShardId; key: ActorKey; alarms: ReadonlySet<string> }): void {
+    for (const item of [...(this.#byShard.get(of.shard) ?? [])]) {
+      if (item.key === of.key && of.alarms.has(item.intent.alarm)) this.#withdraw(item);
+    }
   }
 
   /** The shard is lost: its intents are the next owner's. Attempts under way are not followed. */
@@ -161,10 +177,12 @@ export class Outbox {
     const name = lineName(of.key, of.intent);
     const line = this.#lines.get(name) ?? { name, items: [], isHeld: false };
     this.#lines.set(name, line);
-    const { shard, seq, key, intent, attempts, firstAtMs, nextAtMs } = of;
+    const { shard, seq, key, intent, attempts } = of;
     const item: Pending = {
-      ...{ shard, seq, key, intent, attempts, firstAtMs, nextAtMs, line, isDeferred },
+      ...{ shard, seq, key, intent, attempts, line, isDeferred },
+      ...this.#timesOf(of),
       phase: 'idle',
+      isWithdrawn: false,
       deferral: null,
       job: null,
       cancelRetry: null,
@@ -176,13 +194,34 @@ export class Outbox {
     return item;
   }
 
+  /**
+   * What was stored by another reading of the wall clock, by the clocks of now: the age is what had passed until the next
+   * attempt was due, and that is no further away than a pause can be, wherever the wall clock was set meanwhile.
+   */
+  #timesOf(of: DeferredIntent): Pick<Pending, `${'first' | 'next'}${'At' | 'Mono'}Ms`> {
+    const { clock, retryDelayMs } = this.#options;
+    const [nowMs, nowMonoMs] = [clock.nowMs(), clock.monoMs()];
+    const pauseMaxMs = Math.max(
+      retryDelayMs(of.intent.id, of.attempts) ?? 0,
+      outboxLimits.retryAfterMaxMs,
+    );
+    const waitMs = Math.min(Math.max(0, of.nextAtMs - nowMs), pauseMaxMs);
+    const ageMs = Math.max(0, Math.min(nowMs, of.nextAtMs) - of.firstAtMs);
+    return {
+      firstAtMs: nowMs - ageMs,
+      nextAtMs: nowMs + waitMs,
+      firstMonoMs: nowMonoMs - ageMs,
+      nextMonoMs: nowMonoMs + waitMs,
+    };
+  }
+
   #advance(line: Line): void {
     if (this.#isStopping) return;
     const step = nextStep(line);
     if (step.type === 'supersede')
       this.#end(step.item, 'superseded', 'a newer state took its place');
     else if (step.type === 'send' && !this.#isMarkedFirst(line))
-      this.#arm(step.item, step.item.nextAtMs - this.#options.clock.nowMs());
+      this.#arm(step.item, step.item.nextMonoMs - this.#options.clock.monoMs());
     else if (line.items.length === 0 && !line.isHeld) this.#leave(line);
   }
 
@@ -283,9 +322,15 @@ export class Outbox {
   #judge(item: Pending, result: DeliveryResult): void {
     item.phase = 'idle';
     if (result.delivered) this.#end(item, 'delivered', result.message);
+    else if (item.isWithdrawn) this.#withdraw(item);
     else if (result.final === true) this.#end(item, 'undeliverable', result.message);
     else if (item.line.items.length > 1) this.#advance(item.line);
     else this.#retryLater(item, result);
+  }
+
+  #withdraw(item: Pending): void {
+    item.isWithdrawn = true;
+    if (item.phase !== 'sending') this.#end(item, 'withdrawn', 'The alarm was deleted');
   }
 
   #retryLater(item: Pending, result: DeliveryResult & { delivered: false }): void {
@@ -294,14 +339,17 @@ export class Outbox {
       this.#end(item, 'undeliverable', result.message);
       return;
     }
-    item.nextAtMs = this.#options.clock.nowMs() + waitMs;
+    const { clock } = this.#options;
+    item.nextMonoMs = clock.monoMs() + waitMs;
+    item.nextAtMs = clock.nowMs() + waitMs;
+    item.firstAtMs = clock.nowMs() - (clock.monoMs() - item.firstMonoMs);
     if (item.isDeferred) this.#ledger.keepAttempts(item);
     if (!this.#isStopping) this.#arm(item, waitMs);
   }
 
   /** null: it is over. The last attempt is made when the 72 hours end, not before. */
   #retryWaitMs(item: Pending, retryAfterMs: number): number | null {
-    const leftMs = item.firstAtMs + outboxLimits.giveUpMs - this.#options.clock.nowMs();
+    const leftMs = item.firstMonoMs + outboxLimits.giveUpMs - this.#options.clock.monoMs();
     const delayMs = this.#options.retryDelayMs(item.intent.id, item.attempts);
     if (delayMs === null || leftMs <= 0) return null;
     const askedMs = Math.min(retryAfterMs, outboxLimits.retryAfterMaxMs);
@@ -346,11 +394,4 @@ export class Outbox {
     items?.delete(item);
     if (items?.size === 0) this.#byShard.delete(item.shard);
   }
-}
-
-function cancelTimers(item: Pending): void {
-  item.cancelRetry?.();
-  item.cancelWindow?.();
-  item.cancelRetry = null;
-  item.cancelWindow = null;
 }

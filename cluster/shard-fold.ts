@@ -22,7 +22,7 @@ export interface DeferredIntent {
 /** Body of an OUTCOME row: how an intent ended. */
 export interface IntentOutcome {
   readonly intent: string;
-  readonly outcome: 'delivered' | 'superseded' | 'undeliverable';
+  readonly outcome: 'delivered' | 'superseded' | 'undeliverable' | 'withdrawn';
   readonly atMs: number;
 }
 
@@ -33,6 +33,8 @@ export interface FoldedShard {
   /** Undelivered intents above `dispatched`, in seq order, neither ended nor deferred. */
   readonly intents: readonly { seq: number; key: ActorKey; intent: Intent }[];
   readonly deferred: readonly DeferredIntent[];
+  /** Ids of those of both whose alarm was deleted: they are withdrawn, not sent. */
+  readonly orphans: ReadonlySet<string>;
   /** Rows above `snap`, deferred intents as they are now. */
   readonly unprojected: readonly LogRecord[];
   /** Seq up to which each actor's stored soft state holds its rows. */
@@ -52,13 +54,16 @@ export function foldShard(
   head: Pick<ShardHead, 'snap' | 'dispatched'>,
 ): FoldedShard {
   const documents = foldDocuments(stored, tail);
-  const deferred = deferredOf(documents);
+  const deferredDocuments = deferredOf(documents);
+  const deferred = [...deferredDocuments.values()].map(({ body }) => body as DeferredIntent);
+  const intents = openIntents(tail, head.dispatched);
   const unprojected = tail.filter((row) => row.seq > head.snap);
   return {
     ...groupByActor(stored, documents, { tail, snap: head.snap }),
-    intents: openIntents(tail, head.dispatched),
-    deferred: [...deferred.values()].map((document) => document.body as DeferredIntent),
-    unprojected: unprojected.map((row) => withNewestDeferred(row, deferred)),
+    intents,
+    deferred,
+    orphans: orphansOf([...intents, ...deferred], documents),
+    unprojected: unprojected.map((row) => withNewestDeferred(row, deferredDocuments)),
     savedSeqs: new Map(stored.states.map((state) => [state.key, state.seq])),
   };
 }
@@ -98,6 +103,16 @@ function deferredOf(documents: Documents): Map<Place, StoredDocument> {
     if (document.kind === documentKinds.deferred) deferred.set(place, document);
   }
   return deferred;
+}
+
+/** An intent is committed while its alarm exists, and a deleted alarm's id never comes back. */
+function orphansOf(
+  owed: readonly { readonly key: ActorKey; readonly intent: Intent }[],
+  documents: Documents,
+): Set<string> {
+  const isOrphan = ({ key, intent }: { key: ActorKey; intent: Intent }): boolean =>
+    !documents.has(placeOf(key, { kind: documentKinds.alarm, id: intent.alarm }));
+  return new Set(owed.filter(isOrphan).map(({ intent }) => intent.id));
 }
 
 function withNewestDeferred(

@@ -1,7 +1,7 @@
 // The shards of this node: takes them all at start, hands their actors over, lets one go when it is lost.
 // Keeps what ties them to soft states and outbox. Must not know how a shard is claimed, loaded or committed to.
 import type { LoadedActor } from '../runtime/behaviour.ts';
-import { rowKinds } from '../runtime/effect.ts';
+import { documentKinds, rowKinds } from '../runtime/effect.ts';
 import { TocsinError } from '../runtime/errors.ts';
 import { type ActorKey, entityOf, type ShardId, shardId, shardsTotal } from '../runtime/ids.ts';
 import type { Clock, EventBus, Intent, Logger, Meter, Random, Store } from '../runtime/ports.ts';
@@ -110,7 +110,7 @@ function hold(
     shard,
     head,
     onRecords: (records) => {
-      acceptIntents(options.outbox, shard, records);
+      showOutbox(options.outbox, shard, records);
       options.onCommitted();
     },
     onLost: lose,
@@ -123,10 +123,20 @@ function hold(
   held.resume(folded.unprojected, folded.savedSeqs);
 }
 
-function acceptIntents(outbox: Outbox, shard: ShardId, records: readonly LogRecord[]): void {
-  for (const { seq, key, kind, body } of records) {
-    if (kind === rowKinds.intent) outbox.accept({ shard, seq, key, intent: body as Intent }, true);
+function showOutbox(outbox: Outbox, shard: ShardId, records: readonly LogRecord[]): void {
+  for (const record of records) {
+    const { seq, key, kind, body } = record;
+    if (kind === rowKinds.intent) {
+      outbox.accept({ shard, seq, key, intent: body as Intent }, 'commit');
+    }
+    const alarms = deletedAlarms(record);
+    if (alarms.size > 0) outbox.withdraw({ shard, key, alarms });
   }
+}
+
+function deletedAlarms({ documents }: LogRecord): ReadonlySet<string> {
+  const gone = documents.filter(({ kind, body }) => kind === documentKinds.alarm && body === null);
+  return new Set(gone.map(({ id }) => id));
 }
 
 /** Tenants before entities; the event loop gets its turn in between. */
@@ -148,9 +158,11 @@ async function handOver(
 
 function resumeOutbox(options: ShardsOptions, shard: ShardId, loaded: LoadedShard): void {
   // Deferred ones are older than any intent of the tail.
-  for (const deferred of loaded.folded.deferred) options.outbox.resume(shard, deferred);
-  for (const { seq, key, intent } of loaded.folded.intents) {
-    options.outbox.accept({ shard, seq, key, intent }, false);
+  const { deferred, intents, orphans } = loaded.folded;
+  const from = (intent: Intent): 'load' | 'orphan' => (orphans.has(intent.id) ? 'orphan' : 'load');
+  for (const one of deferred) options.outbox.resume(shard, one, from(one.intent));
+  for (const { seq, key, intent } of intents) {
+    options.outbox.accept({ shard, seq, key, intent }, from(intent));
   }
 }
 

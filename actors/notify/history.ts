@@ -88,9 +88,7 @@ function resultOf(rows: Rows): NotificationResult {
 }
 
 function isEnd(body: NotificationLogBody): boolean {
-  return (
-    body.event === 'suppressed' || body.event === 'superseded' || body.event === 'undeliverable'
-  );
+  return body.event !== 'pending' && body.event !== 'attempt';
 }
 
 function deliveredMessage(attempts: readonly NotificationLogBody[]): string {

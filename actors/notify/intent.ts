@@ -63,7 +63,13 @@ export interface NotificationLogBody {
   readonly notification_type: string;
   readonly notification_details: Readonly<Record<string, string>>;
   /** `attempt`: delivered or not; the others end the notification (`pending` opens it). */
-  readonly event: 'pending' | 'attempt' | 'suppressed' | 'superseded' | 'undeliverable';
+  readonly event:
+    | 'pending'
+    | 'attempt'
+    | 'suppressed'
+    | 'superseded'
+    | 'undeliverable'
+    | 'withdrawn';
   readonly attempt: number;
   readonly delivered: boolean;
   readonly message: string;

@@ -260,6 +260,12 @@ t.test('the end of a notification is told in the words of the contract', (t) => 
     'gone',
   );
   t.equal(message([row(1, {}), row(2, { event: 'superseded', message: '' })]), 'superseded');
+  const deleted = row(11, { event: 'withdrawn', attempt: 10, message: 'The alarm was deleted' });
+  t.match(notificationHistory([...ten, deleted])[0]?.notification_results[0], {
+    in_progress: false,
+    success: false,
+    message: 'The alarm was deleted',
+  });
   t.equal(message([row(1, { event: 'pending' })]), 'Notification in progress');
   t.end();
 });

@@ -279,15 +279,19 @@ t.test('a zombie cannot take a projection back', async (t) => {
 });
 
 // A model of a shard's life: random decisions, soft states and marks, then a load at any point of the projection.
+const actTypes = [
+  ...(['config', 'delete', 'transition', 'intent', 'defer', 'outcome', 'soft'] as const),
+  ...(['alarm', 'alarm.delete'] as const),
+];
 interface Act {
   readonly key: ActorKey;
-  readonly type: 'config' | 'delete' | 'transition' | 'intent' | 'defer' | 'outcome' | 'soft';
+  readonly type: (typeof actTypes)[number];
   readonly id: number;
 }
 const acts = fc.array(
   fc.record({
     key: fc.constantFrom(alice, bob),
-    type: fc.constantFrom('config', 'delete', 'transition', 'intent', 'defer', 'outcome', 'soft'),
+    type: fc.constantFrom(...actTypes),
     id: fc.integer({ min: 1, max: 4 }),
   }),
   { maxLength: 40 },
@@ -295,7 +299,14 @@ const acts = fc.array(
 
 function decisionOf(act: Act, seq: number): DecisionRow | null {
   const intent = intentRow(act.id, { owner: act.key }).body as never as { id: string };
+  const alarm = `al${act.id}`;
   switch (act.type) {
+    case 'alarm':
+    case 'alarm.delete': {
+      const body = act.type === 'alarm' ? { seq } : null;
+      const documents = [{ kind: documentKinds.alarm, id: alarm, rev: seq, body }];
+      return { kind: rowKinds.config, body: {}, documents };
+    }
     case 'config':
       return configRow(`c${act.id}`, seq, { seq });
     case 'delete':
@@ -307,10 +318,10 @@ function decisionOf(act: Act, seq: number): DecisionRow | null {
     case 'transition':
       return transitionRow(act.id, seq);
     case 'intent':
-      return { kind: rowKinds.intent, body: { ...intent, n: seq, id: `i${seq}` } };
+      return { kind: rowKinds.intent, body: { ...intent, alarm, n: seq, id: `i${seq}` } };
     case 'defer': {
       const body = {
-        intent: { id: `i${act.id}` },
+        intent: { id: `i${act.id}`, alarm },
         key: act.key,
         attempts: 1,
         nextAtMs: 0,
@@ -390,10 +401,14 @@ t.test('a load equals the fold of the whole log, wherever the marks stand', (t) 
           .map(({ key, kind, id, rev }) => `${key} ${kind} ${id} ${rev}`);
         const isSame = JSON.stringify(loaded.sort()) === JSON.stringify(expected.sort());
         const deferred = [...truth.values()].filter(({ kind }) => kind === 3).length;
+        const orphans = [...folded.intents, ...folded.deferred]
+          .filter(({ key, intent }) => !truth.has(`${key} ${documentKinds.alarm} ${intent.alarm}`))
+          .map(({ intent }) => intent.id);
         const unprojected = folded.unprojected.map((row) => row.seq);
         return (
           isSame &&
           folded.deferred.length === deferred &&
+          JSON.stringify([...folded.orphans]) === JSON.stringify([...new Set(orphans)]) &&
           JSON.stringify(unprojected) ===
             JSON.stringify(records.slice(snap).map((row) => row.seq)) &&
           [...folded.actors.values()].every((actor) => actor.tail.every((row) => row.seq > snap))
@@ -428,6 +443,7 @@ t.test('an intent is resumed unless the log says that it ended or was deferred',
     folded.intents.map(({ seq }) => seq),
     [4],
   );
+  t.same([...folded.orphans], ['d'], 'an orphan where its alarm is gone');
   t.end();
 });
 

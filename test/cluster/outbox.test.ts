@@ -6,7 +6,17 @@ import { confirmedLease } from '../../cluster/lease.ts';
 import { decodeValue } from '../../runtime/codec.ts';
 import { actorKey, shardOf } from '../../runtime/ids.ts';
 import type { DeliveryResult } from '../../runtime/ports.ts';
-import { alice, bob, delivered, failed, idOf, intentRow, transitionRow, World } from './world.ts';
+import {
+  alarmsDeletedRow,
+  alice,
+  bob,
+  delivered,
+  failed,
+  idOf,
+  intentRow,
+  transitionRow,
+  World,
+} from './world.ts';
 
 const shard = shardOf(alice);
 const hourMs = 3_600_000;
@@ -674,6 +684,152 @@ t.test('a stop cuts off what does not end in time, and says so', async (t) => {
   t.equal(await world.run(host.stop(4_000)), false);
   t.ok(aborted);
   t.ok(world.clock.monoMs() - startedMonoMs < 5_000);
+});
+
+const isEnd = (line: string): boolean => !line.startsWith('attempt');
+
+t.test('with its alarm an intent ends: in its first window and deferred', async (t) => {
+  for (const ageMs of [10, 10_000, 29_990, 31_000, 5 * hourMs]) {
+    const world = new World({ keepsSoftState: false, keys });
+    const host = world.host();
+    await world.start(host);
+    world.receive = ({ channel }) => (channel === 'good' ? delivered : failed);
+    const other = intentRow(1, { alarm: 'other' });
+    await world.run(host.decisions.commit(alice, [intentRow(1), intentRow(2), other]));
+    await world.run(host.decisions.commit(bob, [intentRow(1, { owner: 'bob' })]));
+    await world.clock.advance(ageMs);
+    await world.run(host.decisions.commit(alice, [alarmsDeletedRow('al', 'none')]));
+    const before = world.sends.length;
+    await world.clock.advance(60 * hourMs);
+    const after = world.sends.slice(before);
+    t.notOk(
+      after.some(({ id }) => [1, 2].some((n) => id === idOf(intentRow(n)))),
+      `${ageMs} ms: nothing of it leaves any more`,
+    );
+    t.ok(
+      after.some(({ id }) => id === idOf(other)),
+      'another alarm goes on',
+    );
+    t.ok(
+      after.some(({ key }) => key === bob),
+      'and the alarm of that id elsewhere',
+    );
+    const ends = (await logOf(world)).filter(isEnd);
+    t.match(ends, [/^superseded/, /^withdrawn/], 'its end is recorded');
+    t.notOk((await deferredIds(world)).some((id) => id === idOf(intentRow(2))));
+    t.match(host.outbox.stats(), { pending: 0, deferred: 2 });
+    t.same(world.undeliverable, [], 'nobody is told another way');
+  }
+});
+
+t.test('an attempt under way is awaited when its alarm is deleted, and is the last', async (t) => {
+  for (const answer of [delivered, failed, { ...failed, final: true } as DeliveryResult]) {
+    const world = new World({ keepsSoftState: false, keys });
+    const host = world.host();
+    await world.start(host);
+    world.receive = () => world.later(20_000, answer);
+    // A second one waits behind it in its line, and one of the same receiver for a place.
+    const rows = [intentRow(1), intentRow(2)];
+    for (const alarm of ['a', 'b', 'c', 'queued']) rows.push(intentRow(1, { alarm }));
+    await world.run(host.decisions.commit(alice, rows));
+    await world.clock.advance(5_000);
+    t.equal(world.sends.length, 4);
+    await world.run(
+      host.decisions.commit(alice, [alarmsDeletedRow('al', 'a', 'b', 'c', 'queued')]),
+    );
+    t.match(host.outbox.stats(), { pending: 4, sending: 4 });
+    await world.clock.advance(hourMs);
+    t.equal(world.sends.length, 4);
+    t.match(host.outbox.stats(), { pending: 0, deferred: 0, sending: 0 });
+    const isTaken = answer === delivered;
+    const log = await logOf(world);
+    t.equal(log.filter((line) => line.startsWith('attempt 1')).length, 4);
+    t.equal(log.filter((line) => line.startsWith('withdrawn')).length, isTaken ? 2 : 6);
+    t.equal(log.filter(isEnd).length, isTaken ? 2 : 6, 'each has one end');
+    t.same(world.undeliverable, []);
+    const { dispatched, head } = await headOf(world);
+    t.equal(dispatched, head, 'the mark is free');
+  }
+});
+
+t.test('nothing of a deleted alarm is sent after a kill, wherever it falls', async (t) => {
+  const ages = { sending: 0, 'first window': 10_000, deferring: 30_000, deferred: 40_000 };
+  const faults = {
+    none: () => undefined,
+    'slow commits': (world: World) => world.later(40, undefined),
+    'no projection': (_: World, name: string) =>
+      name === 'putDocuments' ? ('unavailable' as const) : undefined,
+    'answers lost': (_: World, name: string) =>
+      name === 'commit' ? ('unknownApplied' as const) : undefined,
+  };
+  for (const [age, ageMs] of Object.entries(ages)) {
+    for (const [what, faultOf] of Object.entries(faults)) {
+      for (const waitMs of [0, 1, 40, 50, 80, 100, 120, 200, 3_000]) {
+        const title = `${age}, ${what}, ${waitMs} ms`;
+        const world = new World({ keepsSoftState: false, keys });
+        const host = world.host();
+        await world.start(host);
+        world.receive = () => (age === 'sending' ? world.later(25_000, failed) : failed);
+        world.retryDelayMs = (_, attempt) => 1_000 * attempt;
+        await world.run(host.decisions.commit(alice, [intentRow(1), transitionRow(1, 1)]));
+        await world.clock.advance(ageMs);
+        let isDeleted = false;
+        world.after = (name, [batch]) => {
+          const rows = name === 'commit' ? (batch as { rows: { kind: number }[] }).rows : [];
+          isDeleted ||= rows.some(({ kind }) => kind === 4);
+        };
+        world.fault = (name) => faultOf(world, name);
+        host.decisions.commit(alice, [alarmsDeletedRow('al')]).catch(() => undefined);
+        for (let step = 0; step < 100 && !isDeleted; step++) await world.clock.advance(10);
+        await world.clock.advance(waitMs);
+        world.crash();
+        world.fault = () => undefined;
+        world.receive = () => delivered;
+        const before = world.sends.length;
+        const next = world.host();
+        await world.start(next);
+        await world.clock.advance(10 * 60_000);
+        const ends = (await logOf(world)).filter(isEnd);
+        await world.run(next.decisions.commit(alice, [transitionRow(2, 2)]));
+        const { dispatched, head } = await headOf(world);
+        t.ok(isDeleted, title);
+        t.equal(world.sends.length, before, `${title}: silent`);
+        t.match(ends, [/^withdrawn/], `${title}: ends once`);
+        t.same(await deferredIds(world), [], title);
+        t.equal(dispatched, head - 1, `${title}: the mark is free`);
+        t.match(next.outbox.stats(), { pending: 0, deferred: 0 }, title);
+      }
+    }
+  }
+});
+
+t.test('an end that the store does not take is recorded later, or by the next start', async (t) => {
+  for (const isKilled of [false, true]) {
+    const world = new World({ keepsSoftState: false, keys });
+    let host = world.host();
+    await world.start(host);
+    world.receive = () => failed;
+    await world.run(host.decisions.commit(alice, [intentRow(1)]));
+    await world.clock.advance(40_000);
+    // The deletion is taken, nothing behind it.
+    let commits = 0;
+    world.fault = (name) => (name === 'commit' && ++commits > 1 ? 'unavailable' : undefined);
+    await world.run(host.decisions.commit(alice, [alarmsDeletedRow('al')]));
+    const before = world.sends.length;
+    await world.clock.advance(10 * 60_000);
+    t.same(await deferredIds(world), [idOf(intentRow(1))]);
+    if (isKilled) world.crash();
+    world.fault = () => undefined;
+    if (isKilled) {
+      host = world.host();
+      await world.start(host);
+    }
+    await world.clock.advance(60_000);
+    t.same(await deferredIds(world), []);
+    t.equal(world.sends.length, before);
+    t.equal((await logOf(world)).filter((line) => line.startsWith('withdrawn')).length, 1);
+    t.match(host.outbox.stats(), { pending: 0, deferred: 0 });
+  }
 });
 
 t.test(

@@ -249,7 +249,17 @@ export function intentRow(
     ...{ alarm, n, channel, atMs },
     body: { text: `state ${n}` },
   };
-  return { kind: rowKinds.intent, body };
+  // The alarm is there while it has something to say.
+  const document = { kind: documentKinds.alarm, id: alarm, rev: n, body: { n } };
+  return { kind: rowKinds.intent, body, documents: [document] };
+}
+
+/** A CONFIG row that deletes alarms, as the deletion of one, of its check or of its entity does. */
+export function alarmsDeletedRow(...alarms: readonly string[]): DecisionRow {
+  const documents = alarms.map((id) => ({
+    ...{ kind: documentKinds.alarm, id, rev: 1_000, body: null },
+  }));
+  return { kind: rowKinds.config, body: { alarms }, documents };
 }
 
 export function idOf(row: DecisionRow): string {
