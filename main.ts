@@ -33,6 +33,7 @@ import { type Catalog, createCatalog } from './runtime/catalog.ts';
 import { systemClock, systemRandom } from './runtime/clock.ts';
 import { DocumentsCache } from './runtime/documents.ts';
 import { TocsinError } from './runtime/errors.ts';
+import { frugalEngine } from './runtime/frugal-engine.ts';
 import { actorGauges } from './runtime/gauges.ts';
 import { type ActorKey, entityOf, epoch, nodeId, shardOf } from './runtime/ids.ts';
 import { type Lifecycle, lifecycle, type Stage } from './runtime/lifecycle.ts';
@@ -41,6 +42,7 @@ import { createMeter } from './runtime/meter.ts';
 import type { Logger, ProbeLink, Store } from './runtime/ports.ts';
 import { repeat } from './runtime/repeat.ts';
 import { createRouter, type Router } from './runtime/router.ts';
+import { steadyWall } from './runtime/steady-wall.ts';
 import { timerWheel } from './runtime/timers.ts';
 import { workerPool } from './runtime/workers.ts';
 import { openSqliteStore } from './store/sqlite/store.ts';
@@ -303,7 +305,8 @@ class TocsinNode {
     const { clock, logger } = this.#of;
     logger.info('actors_loaded', { ...loaded });
     const store = this.#store;
-    this.#stopSweep = repeat('sweep', sweepEveryMs, () => store.sweep(clock.nowMs()), {
+    const steadyMs = steadyWall(clock);
+    this.#stopSweep = repeat('sweep', sweepEveryMs, () => store.sweep(steadyMs()), {
       clock,
       logger,
     });
@@ -342,11 +345,8 @@ class TocsinNode {
   }
 
   #health(): Health {
-    const probers = this.#probers.running();
-    return healthOf(
-      this.#isReady,
-      probers.filter((one) => one.stats().pid === null),
-    );
+    const down = this.#probers.running().filter((one) => one.stats().pid === null);
+    return healthOf(this.#isReady, down);
   }
 
   #findings(): readonly Finding[] {
@@ -359,6 +359,7 @@ class TocsinNode {
 }
 
 async function runNode(flags: readonly string[]): Promise<void> {
+  frugalEngine();
   const config = loadConfig({ environment: process.env, flags, folder: process.cwd() });
   const logger = createLogger({
     level: config.logLevel,

@@ -4,6 +4,7 @@
 import ipaddr from 'ipaddr.js';
 import { accepted, invalid, type Outcome } from './refusal.ts';
 
+import { parseUrl } from './url.ts';
 export type RuleResult =
   | { readonly ok: true; readonly value: unknown }
   /** `key`: where inside the value, dotted on to the attribute's name; absent: the value itself. */
@@ -189,13 +190,9 @@ export function url(max = 8096): Rule {
   return (value) => {
     if (typeof value !== 'string') return fail('Not a string');
     if (value === '' || value.length > max) return fail(`String is not in range (1..${max})`);
-    const parsed = /^https?:\/\//i.test(value) ? parsedUrl(value) : null;
+    const parsed = /^https?:\/\//i.test(value) ? parseUrl(value) : null;
     return parsed === null || parsed.hostname === '' ? fail('Invalid URL') : pass(value);
   };
-}
-
-function parsedUrl(value: string): URL | null {
-  return URL.canParse(value) ? new URL(value) : null;
 }
 
 /** Mail address: one `@`, no blanks or control characters, at most 254 characters. */

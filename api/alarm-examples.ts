@@ -295,6 +295,7 @@ export function boundCriteria(
     if (given === undefined || given === null || given === '') {
       throw invalidKey(name, `Missing required key (${name})`);
     }
+    if (typeof given === 'object') throw invalidKey(name, 'Not a string');
     const value = String(given);
     if (value.length > 1_024) throw invalidKey(name, 'String is not in range (1..1024)');
     if (type !== 'string' && !/^-?\d{1,18}$/.test(value)) throw invalidKey(name, 'Invalid integer');

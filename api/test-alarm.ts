@@ -67,16 +67,21 @@ function observationOf(item: unknown, at: number, nowMs: number): ZoneObservatio
     throw invalidKey(`check_data.${at}`, 'Not a hash');
   }
   const fields = item as Attributes;
-  const timestamp = Number(fields['timestamp'] ?? nowMs);
+  const timestamp = numberOf(fields['timestamp']) ?? nowMs;
   const zone = fields['monitoring_zone_id'];
   return {
     zone: typeof zone === 'string' ? zone : '',
     slotAtMs: at,
-    atMs: Number.isFinite(timestamp) ? Math.trunc(timestamp) : nowMs,
-    available: !['false', '0', 'null'].includes(String(fields['available'] ?? true)),
+    atMs: Math.trunc(timestamp),
+    available: isTrue(fields['available']),
     status: typeof fields['status'] === 'string' ? fields['status'].slice(0, 1_024) : '',
     metrics: metricsOf(fields['metrics'], at),
   };
+}
+
+/** Anything counts as available but false, 0 and their texts. */
+function isTrue(given: unknown): boolean {
+  return given !== false && given !== 0 && !['false', '0', 'null'].includes(given as string);
 }
 
 function metricsOf(given: unknown, at: number): readonly WireMetric[] {

@@ -160,7 +160,9 @@ function resumeOutbox(options: ShardsOptions, shard: ShardId, loaded: LoadedShar
   // Deferred ones are older than any intent of the tail.
   const { deferred, intents, orphans } = loaded.folded;
   const from = (intent: Intent): 'load' | 'orphan' => (orphans.has(intent.id) ? 'orphan' : 'load');
-  for (const one of deferred) options.outbox.resume(shard, one, from(one.intent));
+  // By number: what joins a line behind a newer one that is on its way already would be sent after it.
+  const inOrder = [...deferred].sort((left, right) => left.intent.n - right.intent.n);
+  for (const one of inOrder) options.outbox.resume(shard, one, from(one.intent));
   for (const { seq, key, intent } of intents) {
     options.outbox.accept({ shard, seq, key, intent }, from(intent));
   }

@@ -15,6 +15,8 @@ export interface Sources {
 }
 
 const fileName = 'tocsin.yaml';
+/** All settings with long lists have some KB; the parser of YAML is slow on large nonsense. */
+const fileCharsMax = 65_536;
 /** Variables that belong to other programs of the project (command line, tests). */
 const foreignVariables = [
   'TOCSIN_URL',
@@ -62,7 +64,9 @@ function readFile(folder: string): [string, string][] {
   if (!existsSync(path)) return [];
   let content: unknown;
   try {
-    content = parse(readFileSync(path, 'utf8'));
+    const text = readFileSync(path, 'utf8');
+    if (text.length > fileCharsMax) throw new Error(`longer than ${fileCharsMax} characters`);
+    content = parse(text);
   } catch (cause) {
     throw new ConfigError(
       'CF_UNREADABLE',
@@ -78,8 +82,18 @@ function readFile(folder: string): [string, string][] {
     if (!settings.some((setting) => setting.key === key)) {
       throw new ConfigError('CF_UNKNOWN_KEY', `${fileName}: unknown setting ${key}`);
     }
-    return [key, Array.isArray(value) ? value.join(',') : String(value ?? '')];
+    return [key, fileText(key, value)];
   });
+}
+
+/** A value of the file as text: a scalar, or a list of scalars. */
+function fileText(key: string, value: unknown): string {
+  const parts: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (parts.some((part) => typeof part === 'object' && part !== null)) {
+    const expected = 'a value or a list of values is wanted';
+    throw new ConfigError('CF_BAD_VALUE', `${fileName}: ${key}: ${expected}`);
+  }
+  return parts.map((part) => String(part ?? '')).join(',');
 }
 
 function readEnvironment(environment: Sources['environment']): [string, string][] {

@@ -30,6 +30,8 @@ export const headerBytesMax = 16 * 1024;
 export const interimAnswersMax = 8;
 /** Body bytes read from the wire; the rest is cut and counted in `truncated`. */
 export const bodyBytesMax = 1024 * 1024;
+/** Pieces a body may come in before it is cut: in chunks of one byte 1 MiB would be a million events, 1 s of the loop. */
+export const bodyPiecesMax = 10_000;
 /** Decompressed bytes, and their ratio to the compressed ones once there are more than the free ones. */
 export const inflatedBytesMax = 4 * 1024 * 1024;
 export const inflateRatioMax = 20;
@@ -92,8 +94,7 @@ export const peerDialTimeoutMs = 900;
 /** A self-test starts this long before a deadline that is about to be missed. */
 export const selfTestLeadMs = 1000;
 
-/** Messages of one IPC frame and how long an answer waits for company. */
+/** Messages of one IPC frame. */
 export const frameMessagesMax = 64;
-export const frameDelayMs = 1;
 /** Log frames a second to the node; more are counted and dropped. */
 export const logsPerSecond = 20;

@@ -3,7 +3,7 @@
 import type { ProbeAnswer, ProbeRequest } from '../actors/check/types.ts';
 import { monotonicMs } from './clock.ts';
 import type { Dispatcher } from './dispatch.ts';
-import { frameDelayMs, frameMessagesMax, logsPerSecond } from './limits.ts';
+import { frameMessagesMax, logsPerSecond } from './limits.ts';
 import type { PingMode } from './probe/pinger.ts';
 
 /** First frame of a prober: it is ready. */
@@ -21,22 +21,33 @@ export interface Batcher<T> {
   add(message: T): void;
 }
 
-/** Returns a batcher that sends after `delayMs`, at 64 messages at once. */
-export function createBatcher<T>(send: (frame: readonly T[]) => void, delayMs: number): Batcher<T> {
+/**
+ * Returns a batcher that sends at 64 messages at once, else when `later` runs its task: at the end of this turn of the
+ * loop. No timer: each one would wake the process once more, and a lone check has four wakes in all.
+ */
+export function createBatcher<T>(
+  send: (frame: readonly T[]) => void,
+  later: (task: () => void) => unknown,
+): Batcher<T> {
   let waiting: T[] = [];
-  let timer: NodeJS.Timeout | null = null;
+  let isPlanned = false;
   const flush = () => {
-    if (timer !== null) clearTimeout(timer);
-    timer = null;
     const frame = waiting;
     waiting = [];
     if (frame.length > 0) send(frame);
+  };
+  const planned = () => {
+    isPlanned = false;
+    flush();
   };
   return {
     add(message) {
       waiting.push(message);
       if (waiting.length >= frameMessagesMax) flush();
-      else timer ??= setTimeout(flush, delayMs);
+      else if (!isPlanned) {
+        isPlanned = true;
+        later(planned);
+      }
     },
   };
 }
@@ -62,7 +73,7 @@ export function serveChannel(
   dispatcher: Dispatcher,
   log: (event: string, fields: Readonly<Record<string, unknown>>) => void,
 ): void {
-  const answers = createBatcher<ProbeAnswer>((frame) => channel.send(frame), frameDelayMs);
+  const answers = createBatcher<ProbeAnswer>((frame) => channel.send(frame), setImmediate);
   const answer = (made: ProbeAnswer) => answers.add(made);
   channel.on('message', (frame) => {
     for (const message of Array.isArray(frame) ? frame : []) {

@@ -4,6 +4,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { ProbeAnswer, ProbeRequest } from '../actors/check/types.ts';
 import { monotonicMs, wallNowMs } from './clock.ts';
+import { readProberFrame } from './frame.ts';
 import { launchProber } from './launch.ts';
 import { createBatcher, type ProberFrame } from './link.ts';
 import type { PingMode } from './probe/pinger.ts';
@@ -83,7 +84,7 @@ class LocalProberProcess implements LocalProber {
   readonly ready: Promise<void>;
   readonly #options: LocalProberOptions;
   readonly #inFlight = new Map<string, InFlight>();
-  readonly #requests = createBatcher<ProbeRequest>((frame) => this.#send(frame), 0);
+  readonly #requests = createBatcher<ProbeRequest>((frame) => this.#send(frame), queueMicrotask);
   #child: ChildProcess | null = null;
   #startedMs = 0;
   #startedAtMs = 0;
@@ -129,7 +130,7 @@ class LocalProberProcess implements LocalProber {
     this.#startedMs = monotonicMs();
     this.#startedAtMs = wallNowMs();
     this.#lastFrameMs = this.#startedMs;
-    child.on('message', (frame) => this.#receive(frame as unknown as ProberFrame));
+    child.on('message', (frame) => this.#receive(readProberFrame(frame)));
     child.on('error', (error) => {
       this.#log('prober-error', { reason: error.message });
       // Without a pid it never started, and no `exit` will come.
@@ -202,9 +203,10 @@ class LocalProberProcess implements LocalProber {
     });
   }
 
-  #receive(frame: ProberFrame): void {
+  #receive(frame: ProberFrame | null): void {
     this.#lastFrameMs = monotonicMs();
-    if ('hello' in frame) {
+    if (frame === null) this.#log('prober-bad-frame', {});
+    else if ('hello' in frame) {
       this.#pingMode = frame.hello.pingMode;
       this.#checkTypes = frame.hello.checkTypes;
       this.#onReady();

@@ -67,6 +67,11 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
     return this.#mailbox.length === 0 && this.#commits.pending === 0;
   }
 
+  /** True where its state may be read and kept. */
+  get isSteady(): boolean {
+    return this.#phase === 'active' && this.#quarantine === null;
+  }
+
   describe(): ActorDescription {
     return {
       key: this.key,
@@ -363,20 +368,15 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
   }
 
   saved(urgent: boolean): void {
-    this.#softState().changed(urgent);
-  }
-
-  #softState(): SoftState {
-    const isSteady = (): boolean => this.#phase === 'active' && this.#quarantine === null;
-    this.#soft ??= new SoftState(this, this.#live, this.#commits, isSteady);
-    return this.#soft;
+    this.#soft ??= new SoftState(this, this.#live, this.#commits);
+    this.#soft.changed(urgent);
   }
 
   stop(): void {
     if (this.#phase !== 'active') return;
     this.#phase = 'deactivating';
     this.#commits.hold(() => {
-      this.#softState().leave();
+      (this.#soft ?? new SoftState(this, this.#live, this.#commits)).leave();
       this.#leave(this.#mailbox.drain());
     }, null);
   }

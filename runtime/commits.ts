@@ -26,7 +26,8 @@ export class Commits {
   lastSeq = 0;
   readonly #owner: CommitsOwner;
   readonly #decisions: Decisions;
-  #ledger = new CommitLedger();
+  /** null: nothing was committed since the last load. */
+  #ledger: CommitLedger | null = null;
   /** Commits without an outcome, of all loads. */
   #unsettled = 0;
 
@@ -36,11 +37,11 @@ export class Commits {
   }
 
   get pending(): number {
-    return this.#ledger.pending;
+    return this.#ledger?.pending ?? 0;
   }
 
   get heldCount(): number {
-    return this.#ledger.heldCount;
+    return this.#ledger?.heldCount ?? 0;
   }
 
   get isSettled(): boolean {
@@ -50,6 +51,7 @@ export class Commits {
   /** Asks for a commit; the owner hears how it ends. No rows: nothing happens. */
   commit(rows: readonly DecisionRow[]): void {
     if (rows.length === 0) return;
+    this.#ledger ??= new CommitLedger();
     const ledger = this.#ledger;
     const number = ledger.issue();
     this.#unsettled++;
@@ -61,7 +63,8 @@ export class Commits {
 
   /** As `CommitLedger.hold`. */
   hold(release: () => void, abandon: ((error: TocsinError) => void) | null): void {
-    this.#ledger.hold(release, abandon);
+    if (this.#ledger === null) release();
+    else this.#ledger.hold(release, abandon);
   }
 
   /** Commits rows that nothing waits for (quarantine). Rejects as the port does; a port that throws at once rejects too. */
@@ -73,8 +76,8 @@ export class Commits {
   /** Forgets what is pending: everything held is refused with `error`, outcomes still to come no longer count. */
   reset(error: TocsinError): void {
     const ledger = this.#ledger;
-    this.#ledger = new CommitLedger();
-    ledger.abandon(error);
+    this.#ledger = null;
+    ledger?.abandon(error);
   }
 
   #acknowledge(ledger: CommitLedger, number: number): void {

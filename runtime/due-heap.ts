@@ -12,6 +12,8 @@ export interface TimerEntry {
   slot: number;
   before: TimerEntry | null;
   after: TimerEntry | null;
+  /** The next timer of the same owner, where these are few. */
+  sibling: TimerEntry | null;
 }
 
 const cancelled = -2;

@@ -66,7 +66,21 @@ export function nodeId(text: string): NodeId {
 
 /** Returns the shard that owns a key. Frozen: stored rows depend on it. */
 export function shardOf(key: ActorKey): ShardId {
-  return (murmur3(Buffer.from(key.normalize('NFC'), 'utf8')) & (shardsTotal - 1)) as ShardId;
+  return (murmur3(shardBytes(key)) & (shardsTotal - 1)) as ShardId;
+}
+
+/** For keys of ASCII alone, which are their own NFC and UTF-8: asked for at every effect, so nothing is allocated. */
+const asciiBytes = Array.from({ length: keyBytesMax + 1 }, (_, length) => new Uint8Array(length));
+
+function shardBytes(key: ActorKey): Uint8Array {
+  const bytes = asciiBytes[key.length];
+  if (bytes === undefined) return Buffer.from(key.normalize('NFC'), 'utf8');
+  for (let at = 0; at < bytes.length; at++) {
+    const code = key.charCodeAt(at);
+    if (code > 0x7f) return Buffer.from(key.normalize('NFC'), 'utf8');
+    bytes[at] = code;
+  }
+  return bytes;
 }
 
 /** Returns murmur3_x86_32 with seed 0 as an unsigned 32-bit number. */

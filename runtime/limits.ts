@@ -84,4 +84,8 @@ export const workerLimits = {
 export const stageLimits = { startMs: 30_000, stopMs: 10_000 } as const;
 
 /** Different `label` values of one counter: kinds and codes are few; more are counted as `other`. */
-export const meterLimits = { labels: 64 } as const;
+export const meterLimits = {
+  labels: 64,
+  /** The delay of the event loop is sampled this often: each sample wakes the process (100 a second by default). */
+  loopSampleMs: 250,
+} as const;

@@ -22,7 +22,11 @@ export function createMeter(options: { readonly processMetrics?: boolean } = {})
   const counters = new Map<string, Counts>();
   const gauges = new Map<string, () => number>();
   if (options.processMetrics === true) {
-    collectDefaultMetrics({ register: registry, prefix: 'tocsin_' });
+    collectDefaultMetrics({
+      register: registry,
+      prefix: 'tocsin_',
+      eventLoopMonitoringPrecision: meterLimits.loopSampleMs,
+    });
   }
   return {
     count(name, by, label = '') {

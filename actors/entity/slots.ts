@@ -51,34 +51,48 @@ export function lostTick(toMs: number): readonly unknown[] {
 /** Returns the record in a tick's value, or null for a value of another layout (a newer version's). */
 export function decodeTick(value: unknown): SlotRecord | null {
   if (!Array.isArray(value)) return null;
-  switch (value[0]) {
-    case codes.ran:
-      return {
-        outcome: 'ran',
-        atMs: Number(value[1]),
-        durationMs: Number(value[2]),
-        available: value[3] === 1,
-        status: String(value[4]),
-        errorClass: typeof value[5] === 'string' ? value[5] : null,
-        metrics: metricsOf(value.slice(6)),
-      };
-    case codes.failed:
-      return { outcome: 'failed', why: String(value[1]), message: String(value[2] ?? '') };
-    case codes.skipped:
-      return { outcome: 'skipped', why: String(value[1]), toMs: Number(value[2]) };
-    case codes.lost:
-      return { outcome: 'lost', toMs: Number(value[1]) };
-    default:
-      return null;
+  const [code, first, second] = value as readonly unknown[];
+  if (code === codes.ran) return ranRecord(value);
+  if (code === codes.failed && typeof first === 'string') {
+    return { outcome: 'failed', why: first, message: typeof second === 'string' ? second : '' };
   }
+  if (code === codes.skipped && typeof first === 'string' && isNumber(second)) {
+    return { outcome: 'skipped', why: first, toMs: second };
+  }
+  if (code === codes.lost && isNumber(first)) return { outcome: 'lost', toMs: first };
+  return null;
+}
+
+const isNumber = (value: unknown): value is number => Number.isFinite(value);
+
+function ranRecord(value: readonly unknown[]): SlotRecord | null {
+  const [, atMs, durationMs, available, status, errorClass] = value;
+  if (!isNumber(atMs) || !isNumber(durationMs) || typeof status !== 'string') return null;
+  return {
+    outcome: 'ran',
+    atMs,
+    durationMs,
+    available: available === 1,
+    status,
+    errorClass: typeof errorClass === 'string' ? errorClass : null,
+    metrics: metricsOf(value.slice(6)),
+  };
 }
 
 function metricsOf(flat: readonly unknown[]): readonly WireMetric[] {
   const metrics: WireMetric[] = [];
   for (let at = 0; at + 3 < flat.length; at += 4) {
-    metrics.push(flat.slice(at, at + 4) as unknown as WireMetric);
+    const metric = flat.slice(at, at + 4);
+    if (isMetric(metric)) metrics.push(metric);
   }
   return metrics;
+}
+
+function isMetric(metric: readonly unknown[]): metric is WireMetric {
+  const [name, type, value, unit] = metric;
+  if (typeof name !== 'string' || typeof type !== 'string' || typeof unit !== 'string')
+    return false;
+  return typeof value === 'string' || typeof value === 'number';
 }
 
 /** Returns the observation in a tick of slot `slotAtMs`, or null where the slot made none. */

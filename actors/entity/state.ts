@@ -191,10 +191,12 @@ export function newZone(zone: string): ZoneState {
   };
 }
 
-/** Returns a check that was never polled; its timer is not armed. */
+/** Returns a check that was never polled; its timer is not armed. Field by field: a spread would leave room for more. */
 export function newCheck(stored: Stored<CheckDoc>, nowMs: number): CheckState {
   return {
-    ...stored,
+    doc: stored.doc,
+    rev: stored.rev,
+    madeBy: stored.madeBy,
     lastMs: 0,
     nextMs: 0,
     dueMonoMs: 0,
@@ -208,7 +210,9 @@ export function newCheck(stored: Stored<CheckDoc>, nowMs: number): CheckState {
 /** Returns an alarm that was never evaluated. */
 export function newAlarm(stored: Stored<AlarmDoc>, now: { readonly monoMs: number }): AlarmState {
   return {
-    ...stored,
+    doc: stored.doc,
+    rev: stored.rev,
+    madeBy: stored.madeBy,
     state: 'UNKNOWN',
     previous: 'UNKNOWN',
     status: '',

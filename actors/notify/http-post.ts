@@ -4,6 +4,7 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import type { DeliveryResult } from '../../runtime/ports.ts';
+import { parseUrl } from '../url.ts';
 import type { Egress } from './egress.ts';
 
 export interface HttpPostOptions {
@@ -38,11 +39,12 @@ interface Answer {
  * Everything else that can go wrong is a result with a text for the notification's history.
  */
 export async function httpPost(options: HttpPostOptions, post: HttpPost): Promise<DeliveryResult> {
-  if (!URL.canParse(post.url)) return { delivered: false, message: 'Invalid URL' };
+  const url = parseUrl(post.url);
+  if (url === null) return { delivered: false, message: 'Invalid URL' };
   const deadline = AbortSignal.timeout(options.timeoutMs);
   const signal = AbortSignal.any([deadline, post.signal]);
   try {
-    const socket = await connected(options, new URL(post.url), signal);
+    const socket = await connected(options, url, signal);
     return resultOf(await exchanged(socket, post, signal), post.atMs);
   } catch (error) {
     if (post.signal.aborted) return { delivered: false, message: failureText(post.signal.reason) };

@@ -193,7 +193,8 @@ function rolesOf(given: unknown): readonly Role[] {
   const unknown = given.find((role) => !roleNames.includes(role as Role));
   if (unknown === undefined) return [...new Set(given as Role[])];
   const names = roleNames.join(',');
-  throw invalidKey('roles', `Invalid value '${String(unknown)}'. Should be one of (${names})`);
+  const shown = (typeof unknown === 'string' ? unknown : JSON.stringify(unknown)).slice(0, 80);
+  throw invalidKey('roles', `Invalid value '${shown}'. Should be one of (${names})`);
 }
 
 async function passwordHash(call: Call, given: unknown): Promise<string | null> {

@@ -144,12 +144,21 @@ async function alarmsOfPlan(call: Call): Promise<Answer> {
   const sorted = places
     .filter((place) => marker === null || place.alarm >= marker)
     .sort((a, b) => (a.alarm < b.alarm ? -1 : 1));
-  const alarms = await mapLimited(
-    sorted.slice(0, limit),
-    call.ports.limits.listConcurrency,
-    async ({ entity, alarm }: AlarmPlace) =>
-      askOrNull<AlarmView>(call, entityKey(call, entity), { kind: 'alarm.get', id: alarm }),
-  );
-  const known = alarms.filter((alarm) => alarm !== null);
+  const known = await alarmsAt(call, sorted.slice(0, limit));
   return envelope(call, known, { limit, marker }, sorted[limit]?.alarm ?? null);
+}
+
+/** Each entity is asked once for all of its alarms: asked for each alarm, many readers would fill its mailbox. */
+async function alarmsAt(call: Call, places: readonly AlarmPlace[]): Promise<readonly AlarmView[]> {
+  const entities = [...new Set(places.map(({ entity }) => entity))];
+  const { listConcurrency } = call.ports.limits;
+  const lists = await mapLimited(entities, listConcurrency, (entity) =>
+    askOrNull<readonly AlarmView[]>(call, entityKey(call, entity), { kind: 'alarm.list' }),
+  );
+  const byPlace = new Map(
+    lists.flatMap((list, at) =>
+      (list ?? []).map((alarm) => [`${entities[at]}:${alarm.id}`, alarm] as const),
+    ),
+  );
+  return places.flatMap(({ entity, alarm }) => byPlace.get(`${entity}:${alarm}`) ?? []);
 }

@@ -250,15 +250,30 @@ function isPeer(socket: net.Socket, address: string): boolean {
   return peer !== undefined && parseAddress(peer)?.text === parseAddress(address)?.text;
 }
 
-let sharedContext: tls.SecureContext | null = null;
+/** Keys below 112 bits (RSA 1024) are refused, too, where certificates are verified; probes look at everything. */
+const strictCiphers = 'DEFAULT@SECLEVEL=2';
+let probeContext: tls.SecureContext | null = null;
+let strictContext: tls.SecureContext | null = null;
 
 /** One context for all: building one reads the authorities anew. */
 function secureContextOf(options: TlsOptions): tls.SecureContext {
-  if (options.ca !== undefined) {
-    return tls.createSecureContext({ ca: [...tls.rootCertificates, options.ca] });
+  if (options.rejectUnauthorized === false) {
+    probeContext ??= tls.createSecureContext();
+    return probeContext;
   }
-  sharedContext ??= tls.createSecureContext();
-  return sharedContext;
+  if (options.ca !== undefined) {
+    const ca = [...tls.rootCertificates, options.ca];
+    return tls.createSecureContext({ ca, ciphers: strictCiphers });
+  }
+  strictContext ??= tls.createSecureContext({ ciphers: strictCiphers });
+  return strictContext;
+}
+
+/** Node's own check, but a certificate without names (SAN) is for nobody: its common name does not count (RFC 9525). */
+function identityFault(host: string, certificate: tls.PeerCertificate): Error | undefined {
+  if (certificate.subjectaltname !== undefined) return tls.checkServerIdentity(host, certificate);
+  const code = 'ERR_TLS_CERT_ALTNAME_INVALID';
+  return Object.assign(new Error('the certificate names no host'), { code });
 }
 
 function openTls(
@@ -275,6 +290,7 @@ function openTls(
       ...(net.isIP(servername) === 0 ? { servername } : { host: servername }),
       rejectUnauthorized: options.rejectUnauthorized ?? true,
       secureContext: secureContextOf(options),
+      checkServerIdentity: identityFault,
     });
     const fail = (error: unknown) => {
       stop();

@@ -64,7 +64,7 @@ const algorithmOf = (challenge: Challenge): string =>
 
 /**
  * Returns the value of an Authorization header that answers `challenge` for one request.
- * Throws `auth-unsupported` where the challenge lacks a nonce.
+ * Throws `auth-unsupported` where the challenge lacks a nonce or holds what must not be sent back.
  */
 export function digestAuthorization(
   challenge: Challenge,
@@ -96,7 +96,12 @@ export function digestAuthorization(
     ...(hasQop ? [`qop=auth`, `nc=00000001`, `cnonce="${clientNonce}"`] : []),
     ...(opaque === undefined ? [] : [`opaque=${quoted(opaque)}`]),
   ];
-  return `Digest ${wireText(fields.join(', '), 'digest challenge')}`;
+  try {
+    return `Digest ${wireText(fields.join(', '), 'digest challenge')}`;
+  } catch (cause) {
+    // The user's own texts were checked before: what is wrong came from the target.
+    throw new ProbeError('auth-unsupported', { cause });
+  }
 }
 
 const quoted = (value: string): string => `"${value.replace(/["\\]/g, '\\$&')}"`;

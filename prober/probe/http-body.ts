@@ -3,7 +3,13 @@
 import type { IncomingMessage } from 'node:http';
 import zlib from 'node:zlib';
 import { ProbeError, toProbeError } from '../errors.ts';
-import { bodyBytesMax, inflatedBytesMax, inflateFreeBytes, inflateRatioMax } from '../limits.ts';
+import {
+  bodyBytesMax,
+  bodyPiecesMax,
+  inflatedBytesMax,
+  inflateFreeBytes,
+  inflateRatioMax,
+} from '../limits.ts';
 
 export interface HttpBody {
   /** Content bytes, after inflating. */
@@ -32,7 +38,7 @@ function inflaterOf(encoding: string | undefined): ((first: number) => Inflater)
 /**
  * Returns the body of an answer, keeping its first `keepBytes`. Throws `unknown-encoding`, `malformed-encoding`,
  * `decompression-bomb`, `body-limit`, `incomplete-response` or what the parser reports.
- * An answer longer than 1 MiB is cut, not an error.
+ * An answer longer than 1 MiB, or in more than 10,000 pieces, is cut, not an error.
  */
 export function readBody(answer: IncomingMessage, keepBytes: number): Promise<HttpBody> {
   return new Promise((resolve, reject) => {
@@ -40,6 +46,7 @@ export function readBody(answer: IncomingMessage, keepBytes: number): Promise<Ht
     const kept: Buffer[] = [];
     let keptBytes = 0;
     let wireBytes = 0;
+    let pieces = 0;
     let bytes = 0;
     let inflater: Inflater | null = null;
 
@@ -83,12 +90,13 @@ export function readBody(answer: IncomingMessage, keepBytes: number): Promise<Ht
 
     answer.on('data', (chunk: Buffer) => {
       wireBytes += chunk.length;
+      pieces += 1;
       if (makeInflater === null) accept(chunk);
       else {
         inflater ??= startInflater(chunk[0] ?? 0);
         if (!inflater.write(chunk)) answer.pause();
       }
-      if (wireBytes > bodyBytesMax) finish(cutBytes(answer));
+      if (wireBytes > bodyBytesMax || pieces > bodyPiecesMax) finish(cutBytes(answer));
     });
     answer.on('end', () => {
       if (!answer.complete) fail(new ProbeError('incomplete-response'));

@@ -49,6 +49,8 @@ export function exchange(
     let interim = 0;
     const end = () => {
       options.signal.removeEventListener('abort', onAbort);
+      // The parser goes on through the bytes it has: thousands of interim answers in one read are not heard.
+      sent.removeAllListeners('information');
       socket.destroy();
     };
     const fail = (error: unknown) => {

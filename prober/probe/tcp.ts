@@ -45,7 +45,7 @@ function planTcp(details: Readonly<Record<string, unknown>>): TcpPlan {
   };
 }
 
-/** Runs the check once. A banner or body that never starts throws `timeout` or `empty-response`. */
+/** Runs the check once. A banner or body that never starts or ends throws `timeout` or `empty-response`. */
 export async function probeTcp(context: ProbeContext): Promise<ProbeSeen> {
   const plan = planTcp(context.request.details);
   const connection = await context.connect({
@@ -106,7 +106,7 @@ async function readLine(reader: TcpReader): Promise<string> {
   let ended: ReadEnd | null = null;
   while (ended === null && !hasLine()) ended = await nextPiece(reader);
   const bytes = reader.bytes();
-  if (bytes.length === 0) throw silence(ended);
+  if (bytes.length === 0 || ended === 'aborted') throw silence(ended);
   const newline = bytes.indexOf(0x0a);
   const end = newline < 0 ? bytes.length : newline;
   reader.take(Math.min(bytes.length, end + 1));
@@ -133,7 +133,10 @@ async function findInBody(
     const ended = await nextPiece(reader);
     if (ended !== null) {
       if (reader.bytes().length === 0) throw silence(ended);
-      return match();
+      const last = await match();
+      // What still drips at the deadline is no complete answer.
+      if (last === null && ended === 'aborted') throw silence(ended);
+      return last;
     }
     const found = pieces < matchesWhileReading ? await match() : null;
     if (found !== null) return found;

@@ -141,9 +141,12 @@ export function certificate(t: Test, days: number): KeyPair {
     key,
     '-subj',
     '/O=Tocsin/CN=localhost',
+    '-addext',
+    'subjectAltName=DNS:localhost',
     '-out',
     request,
   );
-  openssl('x509', '-req', '-in', request, '-signkey', key, '-days', String(days), '-out', cert);
+  const signed = ['-signkey', key, '-days', String(days), '-copy_extensions', 'copy'];
+  openssl('x509', '-req', '-in', request, ...signed, '-out', cert);
   return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
 }
