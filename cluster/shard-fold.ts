@@ -3,6 +3,7 @@
 import type { LoadedActor } from '../runtime/behaviour.ts';
 import { decodeValue } from '../runtime/codec.ts';
 import { type DocumentWrite, documentKinds, rowKinds } from '../runtime/effect.ts';
+import { TocsinError } from '../runtime/errors.ts';
 import type { ActorKey } from '../runtime/ids.ts';
 import type { Intent, ShardHead, StateStore, StoredDocument } from '../runtime/ports.ts';
 import type { LogRecord } from './log-record.ts';
@@ -39,6 +40,13 @@ export interface FoldedShard {
   readonly unprojected: readonly LogRecord[];
   /** Seq up to which each actor's stored soft state holds its rows. */
   readonly savedSeqs: ReadonlyMap<ActorKey, number>;
+  /** Records that do not decode: a document quarantines its actor, a soft state counts as missing. */
+  readonly damaged: readonly Damage[];
+}
+
+export interface Damage {
+  readonly key: ActorKey;
+  readonly what: 'document' | 'soft state';
 }
 
 /** Rows that the outbox decides; an actor never sees them. */
@@ -47,24 +55,29 @@ const outboxKinds: ReadonlySet<number> = new Set([rowKinds.deferred, rowKinds.ou
 type Place = string;
 type Documents = Map<Place, { key: ActorKey; document: StoredDocument }>;
 
-/** Returns what the rows mean. `tail`: rows above min(snap, dispatched) in seq order. Throws `RT_DECODE`. */
+/**
+ * Returns what the rows mean. `tail`: rows above min(snap, dispatched) in seq order. A damaged record harms its own actor
+ * alone: the others of the shard go on.
+ */
 export function foldShard(
   stored: StoredRows,
   tail: readonly LogRecord[],
   head: Pick<ShardHead, 'snap' | 'dispatched'>,
 ): FoldedShard {
-  const documents = foldDocuments(stored, tail);
+  const damaged: Damage[] = [];
+  const documents = foldDocuments(stored, tail, damaged);
   const deferredDocuments = deferredOf(documents);
   const deferred = [...deferredDocuments.values()].map(({ body }) => body as DeferredIntent);
   const intents = openIntents(tail, head.dispatched);
   const unprojected = tail.filter((row) => row.seq > head.snap);
   return {
-    ...groupByActor(stored, documents, { tail, snap: head.snap }),
+    ...groupByActor(stored, documents, { tail, snap: head.snap, damaged }),
     intents,
     deferred,
     orphans: orphansOf([...intents, ...deferred], documents),
     unprojected: unprojected.map((row) => withNewestDeferred(row, deferredDocuments)),
     savedSeqs: new Map(stored.states.map((state) => [state.key, state.seq])),
+    damaged,
   };
 }
 
@@ -72,16 +85,39 @@ function placeOf(key: ActorKey, document: { kind: number; id: string }): Place {
   return `${key}\n${document.kind}\n${document.id}`;
 }
 
-function foldDocuments(stored: StoredRows, tail: readonly LogRecord[]): Documents {
+function foldDocuments(
+  stored: StoredRows,
+  tail: readonly LogRecord[],
+  damaged: Damage[],
+): Documents {
   const documents: Documents = new Map();
   for (const { key, kind, id, rev, body } of stored.documents) {
-    const document = { kind, id, rev, body: decodeValue(body) };
+    const decoded = decodedOrNull(body);
+    if (decoded === null) damaged.push({ key, what: 'document' });
+    const document =
+      decoded === null ? unreadable(`${kind} ${id}`) : { kind, id, rev, body: decoded.value };
     documents.set(placeOf(key, document), { key, document });
   }
   for (const row of tail) {
     for (const write of row.documents) foldDocument(documents, row.key, write);
   }
   return documents;
+}
+
+/** Returns the value in the bytes; null where they do not decode. */
+function decodedOrNull(bytes: Uint8Array): { readonly value: unknown } | null {
+  try {
+    return { value: decodeValue(bytes) };
+  } catch (error) {
+    if (error instanceof TocsinError && error.code === 'RT_DECODE') return null;
+    throw error;
+  }
+}
+
+/** Stands for a document that does not decode: its actor is paused and visible until an operator looks. */
+function unreadable(what: string): StoredDocument {
+  const reason = `stored document ${what} does not decode`;
+  return { kind: documentKinds.quarantine, id: 'quarantine', rev: 0, body: { reason } };
 }
 
 /** A deferred intent's document is also written without the log (its next attempt): more attempts are newer. */
@@ -136,7 +172,7 @@ interface Actor {
 function groupByActor(
   stored: StoredRows,
   documents: Documents,
-  log: { readonly tail: readonly LogRecord[]; readonly snap: number },
+  log: { readonly tail: readonly LogRecord[]; readonly snap: number; readonly damaged: Damage[] },
 ): Pick<FoldedShard, 'actors' | 'deleted'> {
   const all = new Map<ActorKey, Actor>();
   const actorOf = (key: ActorKey): Actor => {
@@ -148,7 +184,9 @@ function groupByActor(
     if (document.kind !== documentKinds.deferred) actorOf(key).documents.push(document);
   }
   for (const { key, seq, body } of stored.states) {
-    actorOf(key).soft = { seq, body: decodeValue(body) };
+    const decoded = decodedOrNull(body);
+    if (decoded === null) log.damaged.push({ key, what: 'soft state' });
+    else actorOf(key).soft = { seq, body: decoded.value };
   }
   for (const row of log.tail) {
     if (!outboxKinds.has(row.kind)) foldTailRow(actorOf(row.key), row, log.snap);

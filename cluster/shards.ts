@@ -116,6 +116,10 @@ function hold(
     onLost: lose,
   });
   options.held.add(held);
+  for (const damage of folded.damaged) {
+    options.logger.error('record.damaged', { shard, ...damage });
+    options.meter.count('records_damaged', 1, damage.what);
+  }
   // Before anything else is committed: marks must not pass what still owes a notification.
   for (const { seq } of folded.intents) held.dispatch.opened(seq);
   held.know(folded.actors.keys());

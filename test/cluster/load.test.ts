@@ -499,3 +499,29 @@ t.test('rows that do not decode stop the start with a code', async (t) => {
   t.match(failure, { code: 'CL_LOAD_FAILED' });
   t.ok(encodeDecision(configRow('c', 1)).length > 10);
 });
+
+t.test('a damaged record harms its own actor alone', (t) => {
+  const other = actorKey(`${alice}2`);
+  const bytes = new Uint8Array([1, 0xc1, 0xc1]);
+  const check = { kind: documentKinds.check, id: 'ch', rev: 1 } as const;
+  const stored: StoredRows = {
+    documents: [
+      { key: alice, ...check, body: bytes },
+      { key: other, ...check, body: encodeValue({ label: 'well' }) },
+    ],
+    states: [
+      { key: alice, seq: 1, body: encodeValue({}) },
+      { key: other, seq: 1, body: bytes },
+    ],
+  };
+  const folded = foldShard(stored, [], { snap: 1, dispatched: 1 });
+  t.same(folded.damaged, [
+    { key: alice, what: 'document' },
+    { key: other, what: 'soft state' },
+  ]);
+  t.match(folded.actors.get(alice)?.documents, [
+    { kind: documentKinds.quarantine, body: { reason: /check|does not decode/ } },
+  ]);
+  t.match(folded.actors.get(other), { documents: [{ body: { label: 'well' } }], soft: null });
+  t.end();
+});
