@@ -33,7 +33,6 @@ import { type Catalog, createCatalog } from './runtime/catalog.ts';
 import { systemClock, systemRandom } from './runtime/clock.ts';
 import { DocumentsCache } from './runtime/documents.ts';
 import { TocsinError } from './runtime/errors.ts';
-import { frugalEngine } from './runtime/frugal-engine.ts';
 import { actorGauges } from './runtime/gauges.ts';
 import { type ActorKey, entityOf, epoch, nodeId, shardOf } from './runtime/ids.ts';
 import { type Lifecycle, lifecycle, type Stage } from './runtime/lifecycle.ts';
@@ -359,7 +358,6 @@ class TocsinNode {
 }
 
 async function runNode(flags: readonly string[]): Promise<void> {
-  frugalEngine();
   const config = loadConfig({ environment: process.env, flags, folder: process.cwd() });
   const logger = createLogger({
     level: config.logLevel,

@@ -1,52 +1,71 @@
-// How many HTTP checks a second one prober process runs, and what a check costs in CPU: requests over the IPC link
-// against a counting server in a process of its own. One JSON line per case. Run: node --import tsx bench/prober.ts
+// How many HTTP, TCP, ping and DNS checks a second one prober process runs, and what a check costs in CPU and memory at the
+// prober and at the node's end of the link, against servers in a process of their own. One JSON line per case.
+// Run: node --import tsx bench/prober.ts
 import { fork } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import type { ProbeAnswer, ProbeRequest } from '../actors/check/types.ts';
 import { type LocalProber, startLocalProber } from '../prober/local.ts';
+import { quantile, report, round, usageOf } from './rig.ts';
 
-const ticksPerSecond = 100;
 const pageBytes = 1500;
 
 interface Case {
   readonly name: string;
+  readonly type: 'http' | 'tcp' | 'ping' | 'dns';
   readonly checks: number;
   readonly inFlight: number;
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-/** The target: a child of this same file, so that its CPU is not counted. */
+interface Ports {
+  readonly http: number;
+  readonly dns: number;
+}
+
+/** The targets: a child of this same file, so that its CPU is not counted. */
 async function serve(): Promise<void> {
   const page = 'x'.repeat(pageBytes);
   const server = createServer((_request, response) => response.end(page));
   server.listen(0, '127.0.0.1', 4096);
   await once(server, 'listening');
-  process.send?.((server.address() as AddressInfo).port);
+  const names = createSocket('udp4').bind(0, '127.0.0.1');
+  // Every question gets one address: the question again, marked as answered, and a record that points to its name.
+  const record = Buffer.from('c00c00010001000000010004c0000201', 'hex');
+  names.on('message', (question, from) => {
+    const answer = Buffer.concat([question, record]);
+    answer.writeUInt16BE(0x8180, 2);
+    answer.writeUInt16BE(1, 6);
+    names.send(answer, from.port, from.address);
+  });
+  await once(names, 'listening');
+  process.send?.({ http: (server.address() as AddressInfo).port, dns: names.address().port });
   process.on('disconnect', () => process.exit(0));
 }
 
-/** CPU of a process in ms, user and system together (Linux). */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond;
+function detailsOf(asked: Case, ports: Ports, number: number): Readonly<Record<string, unknown>> {
+  switch (asked.type) {
+    case 'http':
+      return { ...asked.details, url: `http://127.0.0.1:${ports.http}/${number}` };
+    case 'tcp':
+      return { ...asked.details, port: ports.http };
+    case 'dns':
+      return { query: 'www.example.org', record_type: 'A', port: ports.dns };
+    default:
+      return asked.details;
+  }
 }
 
-function residentMb(pid: number): number {
-  const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
-  return Math.round((pages * 4096) / 1e6);
-}
-
-async function run(prober: LocalProber, port: number, asked: Case): Promise<void> {
+async function run(prober: LocalProber, ports: Ports, asked: Case): Promise<void> {
   const pid = prober.stats().pid as number;
   let sent = 0;
   let available = 0;
   const durations: number[] = [];
-  const cpuBefore = { prober: cpuMs(pid), node: process.cpuUsage() };
+  const cpuBefore = { prober: usageOf(pid).cpuMs, node: process.cpuUsage() };
   const startedMs = performance.now();
   await new Promise<void>((resolve) => {
     const next = () => {
@@ -54,8 +73,8 @@ async function run(prober: LocalProber, port: number, asked: Case): Promise<void
       const request: ProbeRequest = {
         id: `${asked.name}-${sent}`,
         zone: 'bench',
-        type: 'remote.http',
-        details: { ...asked.details, url: `http://127.0.0.1:${port}/${sent}` },
+        type: `remote.${asked.type}`,
+        details: detailsOf(asked, ports, sent),
         target: '127.0.0.1',
         resolver: null,
         timeoutMs: 10_000,
@@ -72,10 +91,10 @@ async function run(prober: LocalProber, port: number, asked: Case): Promise<void
     for (let i = 0; i < asked.inFlight; i += 1) next();
   });
   const tookMs = performance.now() - startedMs;
-  const proberCpuMs = cpuMs(pid) - cpuBefore.prober;
+  const proberCpuMs = usageOf(pid).cpuMs - cpuBefore.prober;
   const node = process.cpuUsage(cpuBefore.node);
   durations.sort((a, b) => a - b);
-  const line = {
+  report({
     bench: 'prober',
     case: asked.name,
     checks: asked.checks,
@@ -84,31 +103,40 @@ async function run(prober: LocalProber, port: number, asked: Case): Promise<void
     checksPerSecondOfOneCore: Math.round((asked.checks / proberCpuMs) * 1000),
     proberCpuUsPerCheck: Math.round((proberCpuMs * 1000) / asked.checks),
     nodeCpuUsPerCheck: Math.round((node.user + node.system) / asked.checks),
-    durationP50Ms: Number(durations[Math.floor(durations.length * 0.5)]?.toFixed(1)),
-    durationP99Ms: Number(durations[Math.floor(durations.length * 0.99)]?.toFixed(1)),
-    proberResidentMb: residentMb(pid),
-  };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
+    durationP50Ms: round(quantile(durations, 0.5), 1),
+    durationP99Ms: round(quantile(durations, 0.99), 1),
+    proberResidentMb: Math.round(usageOf(pid).residentMb),
+    nodeResidentMb: Math.round(process.memoryUsage.rss() / 1e6),
+  });
 }
 
 async function main(): Promise<void> {
   const target = fork(fileURLToPath(import.meta.url), ['serve']);
-  const [port] = (await once(target, 'message')) as [number];
-  const prober = startLocalProber({ zone: 'bench', egress: 'local' });
+  const [ports] = (await once(target, 'message')) as [Ports];
+  const prober = startLocalProber({
+    zone: 'bench',
+    egress: 'local',
+    environment: { PATH: process.env['PATH'] ?? '' },
+  });
   await prober.ready;
   const plain = { method: 'GET', follow_redirects: true, include_body: false };
+  const http = { type: 'http', inFlight: 50, details: plain } as const;
   const cases: Case[] = [
-    { name: 'warm-up', checks: 8000, inFlight: 50, details: plain },
-    { name: 'http', checks: 20_000, inFlight: 50, details: plain },
-    {
-      name: 'http-body-match',
-      checks: 20_000,
-      inFlight: 50,
-      details: { ...plain, body: 'xy|x{5}' },
-    },
-    { name: 'http-burst', checks: 20_000, inFlight: 2000, details: plain },
+    { ...http, name: 'warm-up', checks: 8000 },
+    { ...http, name: 'http', checks: 20_000 },
+    { ...http, name: 'http-body-match', checks: 20_000, details: { ...plain, body: 'xy|x{5}' } },
+    { ...http, name: 'http-burst', checks: 20_000, inFlight: 2000 },
+    { name: 'tcp', type: 'tcp', checks: 20_000, inFlight: 50, details: {} },
+    { name: 'dns', type: 'dns', checks: 20_000, inFlight: 50, details: {} },
+    // Five echo requests 200 ms apart: a second each.
+    { name: 'ping', type: 'ping', checks: 4000, inFlight: 500, details: { count: 5 } },
   ];
-  for (const one of cases) await run(prober, port, one);
+  const { pingMode } = prober.stats();
+  for (const one of cases) {
+    if (one.type === 'ping' && pingMode === 'none') {
+      report({ bench: 'prober', case: one.name, skipped: 'this machine has no way to ping' });
+    } else await run(prober, ports, one);
+  }
   await prober.stop(1000);
   target.disconnect();
 }

@@ -1,7 +1,7 @@
 // The only reader of settings: tocsin.yaml, then the environment, then flags → Config. Refuses what it does not know.
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parse } from 'yaml';
+import { isCollection, isMap, isSeq, parseDocument } from 'yaml';
 import { ConfigError } from './errors.ts';
 import { type Config, type Setting, settings } from './schema.ts';
 
@@ -66,7 +66,7 @@ function readFile(folder: string): [string, string][] {
   try {
     const text = readFileSync(path, 'utf8');
     if (text.length > fileCharsMax) throw new Error(`longer than ${fileCharsMax} characters`);
-    content = parse(text);
+    content = flatYaml(text);
   } catch (cause) {
     throw new ConfigError(
       'CF_UNREADABLE',
@@ -84,6 +84,20 @@ function readFile(folder: string): [string, string][] {
     }
     return [key, fileText(key, value)];
   });
+}
+
+/** Returns what a YAML text holds: names with values or lists. Refused before it is built: nested keys cost time without end. */
+function flatYaml(text: string): unknown {
+  const document = parseDocument(text);
+  const [fault] = document.errors;
+  if (fault !== undefined) throw fault;
+  const { contents } = document;
+  const isFlat = (node: unknown): boolean =>
+    !isCollection(node) || (isSeq(node) && !node.items.some(isCollection));
+  const items = isMap(contents) ? contents.items : [];
+  const nested = items.find(({ key, value }) => isCollection(key) || !isFlat(value));
+  if (nested !== undefined) throw new Error('a setting is a name with a value or a list of values');
+  return document.toJS();
 }
 
 /** A value of the file as text: a scalar, or a list of scalars. */
