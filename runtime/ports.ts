@@ -49,9 +49,16 @@ export interface ShardHead {
   readonly tsBase: number;
 }
 
+/**
+ * How a class A row is read. `decide`: serially, it finishes what an unknown compare-and-set left; only before a claim and
+ * after an unknown outcome, never polled. `look`: a plain quorum read. The same where one process owns the store.
+ */
+export type ReadLevel = 'decide' | 'look';
+
 /** Class A. Errors: `ST_UNAVAILABLE` (nothing happened), `ST_UNKNOWN` (may have happened: read, then decide). */
 export interface Authority {
-  readHead(shard: ShardId): Promise<ShardHead>;
+  /** Default level: `decide`. */
+  readHead(shard: ShardId, level?: ReadLevel): Promise<ShardHead>;
   /** Compare-and-set on exactly (`seen`, `was`). Refused: the current head. */
   claim(
     shard: ShardId,
@@ -261,6 +268,35 @@ export interface Store {
   /** Resolves where the store answers, rejects else. */
   ping(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A node's sign of life in the store: `n` grows while its main loop and the store work. */
+export interface Beat {
+  readonly node: string;
+  readonly incarnation: string;
+  readonly n: number;
+}
+
+/** Classes A and B of a cluster: the agreed view, one row changed by compare-and-set, and the beats. Errors as `Authority`. */
+export interface ViewStore {
+  /** null: the cluster was never started. */
+  readView(
+    level: ReadLevel,
+  ): Promise<{ readonly version: number; readonly body: Uint8Array } | null>;
+  /** Compare-and-set on exactly the version `from` (0: there is none yet). False: refused. */
+  casView(change: {
+    readonly from: number;
+    readonly to: number;
+    readonly body: Uint8Array;
+  }): Promise<boolean>;
+  writeBeat(beat: Beat): Promise<void>;
+  readBeats(): Promise<readonly Beat[]>;
+  deleteBeat(of: Pick<Beat, 'node' | 'incarnation'>): Promise<void>;
+}
+
+/** A store that several nodes share. */
+export interface ClusterStore extends Store {
+  readonly views: ViewStore;
 }
 
 /** Carries envelopes between nodes: bytes to a node, bytes from a node. At most once. */
