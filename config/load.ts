@@ -2,8 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isCollection, isMap, isSeq, parseDocument } from 'yaml';
+import { clusterOf, printableCluster } from './cluster.ts';
 import { ConfigError } from './errors.ts';
-import { type Config, type Setting, settings } from './schema.ts';
+import { type Config, settings } from './schema.ts';
+import type { Setting } from './settings.ts';
 
 export interface Sources {
   /** process.env of the caller. */
@@ -25,6 +27,8 @@ const foreignVariables = [
   'TOCSIN_USER',
   'TOCSIN_API_KEY',
   'TOCSIN_CA',
+  'TOCSIN_TEST_NATS',
+  'TOCSIN_TEST_CASSANDRA',
 ];
 
 /** Returns the settings of a node. Throws `ConfigError` with the setting's name, its source and what is expected. */
@@ -50,7 +54,8 @@ export function printable(config: Config): Record<string, unknown> {
     config.smtp === null
       ? null
       : { ...config.smtp, password: config.smtp.password === null ? null : '(set)' };
-  return { ...config, adminApiKey: config.adminApiKey === null ? null : '(set)', smtp };
+  const cluster = config.cluster === null ? null : printableCluster(config.cluster);
+  return { ...config, adminApiKey: config.adminApiKey === null ? null : '(set)', smtp, cluster };
 }
 
 function settingOf(key: string): Setting {
@@ -180,12 +185,13 @@ function build(read: (key: string) => string | null, folder: string): Config {
   const flag = (key: string) => ['true', '1'].includes(text(key));
   const path = (key: string) => resolve(folder, text(key));
   const maxEntities = read('maxEntities');
+  const cluster = clusterOf({ read, list, path });
   return {
     ...listenOf(text('listen'), { tls: read('tlsCert') !== null, plain: flag('allowPlainHttp') }),
     dataFolder: path('data'),
     zones: zonesOf(list('zones')),
     minPeriodMs: Number(text('minPeriod')) * 1000,
-    egress: text('egress') as Config['egress'],
+    egress: (read('egress') ?? (cluster === null ? 'local' : 'public')) as Config['egress'],
     limits: text('limits') as Config['limits'],
     adminApiKey: keyOf(read('adminApiKey')),
     node: nodeOf(text('node')),
@@ -200,7 +206,19 @@ function build(read: (key: string) => string | null, folder: string): Config {
     smtp: smtpOf(read, flag, path),
     technicalContacts: list('technicalContacts'),
     maxEntities: maxEntities === null ? null : Number(maxEntities),
+    cluster,
+    publicUrl: urlOf(read('publicUrl')),
   };
+}
+
+function urlOf(text: string | null): string | null {
+  if (text === null) return null;
+  if (!/^https?:\/\/[^/\s?#]+$/.test(text) || !URL.canParse(text))
+    throw new ConfigError(
+      'CF_BAD_VALUE',
+      'TOCSIN_PUBLIC_URL: a URL without a path is wanted, for example https://tocsin1.example.com:7420',
+    );
+  return text;
 }
 
 function listenOf(

@@ -1,20 +1,8 @@
 // The reference of every setting: name, default, unit, range, meaning. config/load.ts reads them, nothing else does.
 // Sources, later ones win: tocsin.yaml, the environment, flags. Unknown keys are refused.
 
-export type SettingType = 'text' | 'list' | 'integer' | 'boolean' | 'choice' | 'secret';
-
-export interface Setting {
-  /** Key in tocsin.yaml; the flag is its kebab-case form. */
-  readonly key: string;
-  /** Name in the environment. */
-  readonly variable: string;
-  readonly type: SettingType;
-  /** As text; null: none. */
-  readonly fallback: string | null;
-  readonly meaning: string;
-  readonly range?: readonly [number, number];
-  readonly choices?: readonly string[];
-}
+import { type ClusterConfig, clusterSettings } from './cluster.ts';
+import type { Setting } from './settings.ts';
 
 /** Every setting of a node, in the order of the documentation. */
 export const settings = [
@@ -52,10 +40,10 @@ export const settings = [
     key: 'egress',
     variable: 'TOCSIN_EGRESS',
     type: 'choice',
-    fallback: 'local',
+    fallback: null,
     choices: ['local', 'public'],
     meaning:
-      'Where probes and notifications may go. local: private and loopback targets allowed, link-local and metadata addresses never. public: global addresses only.',
+      'Where probes and notifications may go. local: private and loopback targets allowed, link-local and metadata addresses never. public: global addresses only. Default: local for a node alone, public in a cluster.',
   },
   {
     key: 'limits',
@@ -202,6 +190,7 @@ export const settings = [
     meaning:
       'Entities a tenant may have; by default sized by the machine (open) or 500 (contract, public egress).',
   },
+  ...clusterSettings,
 ] as const satisfies readonly Setting[];
 
 /** The settings, parsed. Instants and lengths carry their unit in the name. */
@@ -232,4 +221,8 @@ export interface Config {
   } | null;
   readonly technicalContacts: readonly string[];
   readonly maxEntities: number | null;
+  /** null: a node alone. */
+  readonly cluster: ClusterConfig | null;
+  /** null: the address it listens on. */
+  readonly publicUrl: string | null;
 }

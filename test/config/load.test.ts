@@ -108,3 +108,53 @@ t.test('a file beside the checkout is read from the given folder only', (t) => {
   t.equal(load().node, 'node1');
   t.end();
 });
+
+const member = {
+  TOCSIN_CLUSTER: 'c1',
+  TOCSIN_NATS: '10.0.0.1,10.0.0.2:4333',
+  TOCSIN_CASSANDRA: '[::1]:9043',
+};
+
+t.test('a cluster is named, with its servers, and defaults to public egress', (t) => {
+  const config = load({ ...member, TOCSIN_NATS_USER: 'n', TOCSIN_NATS_PASSWORD: 'hidden-word' });
+  t.match(config, {
+    egress: 'public',
+    publicUrl: null,
+    cluster: {
+      name: 'c1',
+      nats: { servers: ['10.0.0.1:4222', '10.0.0.2:4333'], tls: null },
+      cassandra: { contactPoints: ['[::1]:9043'], keyspace: 'tocsin', replicas: 3, login: null },
+      serial: 'local',
+      failureZone: 'zone1',
+      weight: 4,
+    },
+  });
+  t.notMatch(JSON.stringify(printable(config)), /hidden-word/, 'secrets are not printed');
+  t.equal(load({ ...member, TOCSIN_EGRESS: 'local' }).egress, 'local');
+  t.equal(load().cluster, null);
+  t.end();
+});
+
+t.test('cluster settings that contradict each other are refused', (t) => {
+  const table: [Record<string, string>, RegExp][] = [
+    [{ TOCSIN_NATS: '10.0.0.1' }, /TOCSIN_CLUSTER is wanted/],
+    [{ TOCSIN_CLUSTER: 'c1' }, /TOCSIN_NATS: 1 to 9/],
+    [{ ...member, TOCSIN_CLUSTER: 'a.b' }, /TOCSIN_CLUSTER/],
+    [{ ...member, TOCSIN_NATS: 'a,a:4222' }, /twice/],
+    [{ ...member, TOCSIN_NATS: 'nats://a:1' }, /host:port/],
+    [{ ...member, TOCSIN_CASSANDRA: 'a:0' }, /host:port/],
+    [{ ...member, TOCSIN_CASSANDRA_KEYSPACE: 'Up' }, /KEYSPACE/],
+    [{ ...member, TOCSIN_NATS_USER: 'n' }, /TOCSIN_NATS_PASSWORD go together/],
+    [{ ...member, TOCSIN_NATS_CERT: 'c' }, /go together/],
+    [{ ...member, TOCSIN_CASSANDRA_CERT: 'c', TOCSIN_CASSANDRA_KEY: 'k' }, /CASSANDRA_CA/],
+    [{ ...member, TOCSIN_WEIGHT: '17' }, /0 to 16/],
+    [{ ...member, TOCSIN_PUBLIC_URL: 'example.com' }, /URL/],
+  ];
+  for (const [environment, expected] of table)
+    t.throws(
+      () => load(environment),
+      { code: 'CF_BAD_VALUE', message: expected },
+      JSON.stringify(environment),
+    );
+  t.end();
+});
