@@ -1,4 +1,5 @@
 const folders = [
+  'main',
   'runtime',
   'actors',
   'cluster',
@@ -75,7 +76,7 @@ module.exports = {
     {
       name: 'no-dev-deps',
       severity: 'error',
-      from: { path: '^(main\\.ts|runtime|actors|cluster|store|prober|api|cli|config)' },
+      from: { path: '^(main\\.ts|main|runtime|actors|cluster|store|prober|api|cli|config)' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
     },
   ],

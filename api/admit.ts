@@ -36,7 +36,7 @@ export function beginRequest(
   txnId: string,
 ): RequestState {
   const query = queryOf(request.raw.url ?? '');
-  const callback = request.method === 'GET' ? query.get('jsonp') : null;
+  const callback = request.method === 'GET' && query !== noQuery ? query.get('jsonp') : null;
   return {
     txnId,
     origin: originOf(ports, request),
@@ -116,18 +116,21 @@ function tokenOf(request: FastifyRequest, state: RequestState): string | undefin
   return undefined;
 }
 
+/** Most requests have no query; nobody writes to it. */
+const noQuery = new URLSearchParams();
+
 function queryOf(url: string): URLSearchParams {
   const at = url.indexOf('?');
-  return new URLSearchParams(at === -1 ? '' : url.slice(at + 1));
+  return at === -1 ? noQuery : new URLSearchParams(url.slice(at + 1));
 }
 
 /** Links name the host that the client used; a forwarded host is never believed. */
 function originOf(ports: ApiPorts, request: FastifyRequest): string {
   if (ports.node.publicUrl !== null) return ports.node.publicUrl;
   const host = request.headers.host ?? '';
-  const isPlain = /^[A-Za-z0-9._\-:[\]]{1,255}$/.test(host);
+  if (/^[A-Za-z0-9._\-:[\]]{1,255}$/.test(host)) return `${request.protocol}://${host}`;
   const { localAddress, localPort } = request.socket;
-  return `${request.protocol}://${isPlain ? host : `${localAddress ?? 'localhost'}:${localPort ?? 80}`}`;
+  return `${request.protocol}://${localAddress ?? 'localhost'}:${localPort ?? 80}`;
 }
 
 /** Returns what respond.ts needs of the request. */

@@ -19,7 +19,8 @@ import type {
   StateStore,
   WorkerPool,
 } from '../runtime/ports.ts';
-import type { Finding, Health } from './advice.ts';
+import type { Health } from './advice.ts';
+import type { FleetFindings } from './findings.ts';
 
 /** Asks actors wherever they live. Rejects with `TocsinError` (RT_*). */
 export interface ActorRouter {
@@ -39,6 +40,36 @@ export interface NodeInfo {
   readonly version: string;
   /** Base of absolute links, for example `https://watch.example`; null: the request's own host. No trailing slash. */
   readonly publicUrl: string | null;
+}
+
+/** One member as an operator sees it. */
+export interface MemberInfo {
+  readonly node: string;
+  readonly incarnation: string;
+  readonly address: string;
+  readonly zone: string;
+  readonly weight: number;
+  readonly state: 'up' | 'draining';
+  readonly is_self: boolean;
+  /** By the failure detector of the node that answers. */
+  readonly seen: 'self' | 'alive' | 'probed' | 'accused' | 'dead' | 'unknown';
+  readonly silence_ms: number | null;
+  /** What the member says of itself; null: it did not answer. */
+  readonly mode: string | null;
+  readonly shards_held: number | null;
+  readonly actors: number | null;
+  readonly view_version: number | null;
+  readonly shards_mapped: number;
+}
+
+export interface ClusterInfo {
+  /** null: a node alone. */
+  readonly cluster: string | null;
+  readonly answered_by: string;
+  readonly mode: string;
+  readonly view_version: number;
+  readonly members: readonly MemberInfo[];
+  readonly unreachable: readonly string[];
 }
 
 /** Certificate and key of the listener, PEM. */
@@ -133,11 +164,11 @@ export interface ApiPorts {
   /** Zones of the installation, in the order to show. */
   zones(): readonly MonitoringZone[];
   readonly node: NodeInfo;
-  /** Ends a quarantine; false: the actor is not quarantined. */
-  release(key: ActorKey): Promise<boolean>;
   health(): Health;
-  /** What is wrong or set unwisely on this node, for `tocsin doctor`. */
-  findings(): readonly Finding[];
+  /** What is wrong or set unwisely on any node, for `tocsin doctor`; names those that do not answer within a second. */
+  findings(): Promise<FleetFindings>;
+  /** The cluster as this node sees it; asks every member, names those that do not answer within a second. */
+  cluster(): Promise<ClusterInfo>;
   /** Limits that a new tenant gets (`tenantLimits` of api/tenant-limits.ts). */
   readonly tenantLimits: LimitsDoc;
   readonly limits: ApiLimits;

@@ -121,7 +121,8 @@ function encoded(
 }
 
 function wantsGzip(bytes: Uint8Array, type: string, acceptEncoding: string): boolean {
-  if (bytes.byteLength < gzipBytesMin || !textLike.test(type)) return false;
+  if (acceptEncoding === '' || bytes.byteLength < gzipBytesMin || !textLike.test(type))
+    return false;
   return acceptEncoding
     .toLowerCase()
     .split(',')

@@ -75,7 +75,12 @@ function makeFastify(ports: ApiPorts, options: FastifyServerOptions): FastifyIns
   } as unknown as FastifyHttpsOptions<Server>) as unknown as FastifyInstance;
 }
 
-const states = new WeakMap<FastifyRequest, RequestState>();
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Null before the first hook. A property, for a WeakMap costs each collection. */
+    tocsin: RequestState | null;
+  }
+}
 
 class ApiServer implements Api {
   readonly app: FastifyInstance;
@@ -103,6 +108,7 @@ class ApiServer implements Api {
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
       done(null, body),
     );
+    app.decorateRequest('tocsin', null);
     app.addHook('onRequest', (request, reply) => this.#onRequest(request, reply));
     app.setErrorHandler((error, request, reply) => this.#onError(error, request, reply));
     const methodsOf = allowedMethods(this.#routes);
@@ -215,11 +221,8 @@ class ApiServer implements Api {
   }
 
   #stateOf(request: FastifyRequest): RequestState {
-    const known = states.get(request);
-    if (known !== undefined) return known;
-    const state = beginRequest(this.#ports, request, this.#newTxnId());
-    states.set(request, state);
-    return state;
+    request.tocsin ??= beginRequest(this.#ports, request, this.#newTxnId());
+    return request.tocsin;
   }
 }
 

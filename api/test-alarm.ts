@@ -1,6 +1,6 @@
 // Test alarms: criteria evaluated over observations as test-check returns them; answers with the state changes.
 // Counts are 1, the consistency level applies over the zones given, items are taken in their order. Small batches run here,
-// large ones in the worker pool, by one rule. Must not know HTTP beyond its errors.
+// large ones in the worker pool (inline-rule.ts). Must not know HTTP beyond its errors.
 import { type AlarmZone, counted, decided, type Quorum } from '../actors/alarm/zones.ts';
 import type { MetricType, WireMetric } from '../actors/check/types.ts';
 import {
@@ -10,6 +10,7 @@ import {
   type WireObservation,
 } from '../actors/criteria/batch.ts';
 import { criteriaCache, type Verdict } from '../actors/criteria/criteria.ts';
+import { isInline } from '../actors/criteria/inline-rule.ts';
 import type { AlarmStateName } from '../actors/resources.ts';
 import type { Attributes } from './body.ts';
 import { ApiError, badRequest, invalidKey, tryLater } from './errors.ts';
@@ -18,9 +19,6 @@ import type { ApiPorts } from './ports.ts';
 const itemsMax = 1_000;
 const criteriaCharactersMax = 16_384;
 
-/** Above either, a batch goes to the pool: a hostile regular expression over 32 KiB takes some 10 ms. */
-const inlineItemsMax = 64;
-const inlineCharactersMax = 32_768;
 const poolTimeoutMs = 5_000;
 
 export interface StateChange {
@@ -146,9 +144,9 @@ async function evaluate(
   task: BatchTask,
 ): Promise<readonly Verdict[]> {
   const result =
-    ports.workers !== null && isLarge(task)
-      ? await inPool(ports.workers, task)
-      : evaluateBatch(task);
+    ports.workers === null || isInline(task)
+      ? evaluateBatch(task)
+      : await inPool(ports.workers, task);
   if (result.kind === 'verdicts') return result.verdicts;
   const { message, position, line, column, token } = result.refusal;
   throw new ApiError('alarmParseError', 'Alarm criteria could not be parsed', {
@@ -161,15 +159,6 @@ async function evaluate(
       message,
     },
   });
-}
-
-function isLarge(task: BatchTask): boolean {
-  if (task.items.length > inlineItemsMax) return true;
-  let characters = 0;
-  for (const { observation } of task.items) {
-    for (const [, , value] of observation.metrics) characters += String(value).length;
-  }
-  return characters > inlineCharactersMax;
 }
 
 async function inPool(

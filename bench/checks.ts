@@ -1,7 +1,17 @@
 // N HTTP checks every 10 s on a real node with its prober: CPU, memory, and the jitter that the target sees. One JSON line
 // per case. Run: node --import tsx bench/checks.ts [--checks 1000,5000] [--alarms] [--warm SECONDS] [--dist FOLDER]
 // The node is filled through its API, then restarted, so that it is measured as it runs and not as it was filled.
-import { BenchNode, childrenOf, flags, quantile, report, round, sleep, usageOf } from './rig.ts';
+import {
+  BenchNode,
+  childrenOf,
+  flags,
+  quantile,
+  report,
+  round,
+  sleep,
+  type Usage,
+  usageOf,
+} from './rig.ts';
 import { startTarget, type Target } from './target.ts';
 
 const periodMs = 10_000;
@@ -11,8 +21,13 @@ const windowMs = 60_000;
 function usage(pid: number) {
   const node = usageOf(pid);
   const probers = childrenOf(pid).map(usageOf);
-  const sum = (of: 'cpuMs' | 'residentMb') => probers.reduce((total, one) => total + one[of], 0);
-  return { node, prober: { cpuMs: sum('cpuMs'), residentMb: sum('residentMb') } };
+  const sum = (of: keyof Usage) => probers.reduce((total, one) => total + one[of], 0);
+  const prober = {
+    cpuMs: sum('cpuMs'),
+    residentMb: sum('residentMb'),
+    proportionalMb: sum('proportionalMb'),
+  };
+  return { node, prober };
 }
 
 async function measure(checks: number, target: Target, withAlarms: boolean): Promise<void> {
@@ -45,6 +60,7 @@ async function measure(checks: number, target: Target, withAlarms: boolean): Pro
       nodeCorePercent: percent('node'),
       proberCorePercent: percent('prober'),
       residentMb: memory(after),
+      proportionalMb: Math.round(after.node.proportionalMb + after.prober.proportionalMb),
       nodeMb: Math.round(after.node.residentMb),
       proberMb: Math.round(after.prober.residentMb),
       residentAfterFillingMb: memory(filled),

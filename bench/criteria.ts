@@ -1,11 +1,16 @@
-// Measures the alarm language: evaluations a second, compile times, and how long a hostile author can hold the loop.
-// One JSON line per case. Run: npx tsx bench/criteria.ts
+// Measures the alarm language: evaluations a second, compile times, and how long a hostile author can hold the loop,
+// and where a batch is better evaluated: on the loop or in the worker pool (actors/criteria/inline-rule.ts).
+// One JSON line per case. Run: npm run bench -- --only criteria
 import { readFileSync } from 'node:fs';
+import { extname } from 'node:path';
+import { type BatchResult, type BatchTask, evaluateBatch } from '../actors/criteria/batch.ts';
 import { compileCriteria, criteriaCache } from '../actors/criteria/criteria.ts';
+import { isInline } from '../actors/criteria/inline-rule.ts';
 import { regexDfaWorkMax } from '../actors/criteria/limits.ts';
 import { compileRegexes, type RegexSet } from '../actors/criteria/regex.ts';
 import { type Observation, observation } from '../actors/observation/observation.ts';
 import { systemClock } from '../runtime/clock.ts';
+import { workerPool } from '../runtime/workers.ts';
 
 interface Example {
   readonly criteria: string | null;
@@ -219,6 +224,87 @@ function holdOfSearch(
   return held((run) => 'message' in set || searchAll(set, texts[run] ?? ''));
 }
 
+/** CPU of the main thread so far, ms: what the event loop pays. Linux. */
+function mainThreadMs(): number {
+  return Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0]) / 1e6;
+}
+
+/** A batch as test-alarm makes it: rows of one criteria with regex and thresholds, no text twice in 64. */
+function batchOf(source: string | null, size: number): BatchTask {
+  const observations = Array.from({ length: size }, (_, at) => ({
+    ...{ slotAtMs: at, atMs: at * 1000, available: true, status: 'code=200,rt=0.010s' },
+    metrics: [
+      ['code', 's', String(180 + 7 * (at % 64)), 'unknown'],
+      ['duration', 'I', 10 + (at % 500), 'milliseconds'],
+      ['bytes', 'i', 1500, 'bytes'],
+    ] as const,
+  }));
+  return {
+    source,
+    items: observations.map((seen, at) => ({
+      observation: seen,
+      previous: observations[at - 1] ?? null,
+    })),
+  };
+}
+
+/** Both ways for growing batches, and the first of them for which handing over costs the loop less than evaluating. */
+async function measurePlaces(): Promise<void> {
+  const extension = extname(import.meta.url);
+  const entry = new URL(`../actors/criteria/worker-entry${extension}`, import.meta.url);
+  const workers = workerPool({ filename: entry.href, threads: 1 });
+  const pooled = (task: BatchTask) =>
+    workers.run<BatchTask, BatchResult>(task, { timeoutMs: 60_000 });
+  const sources = {
+    'one regex (E06)': examples.find(({ criteria }) => criteria?.includes('Unexpected answer')),
+    'one threshold (E07)': examples.find(({ criteria }) => criteria?.includes('Sluggish')),
+  };
+  for (const [name, example] of Object.entries(sources)) {
+    const source = example?.criteria ?? null;
+    await pooled(batchOf(source, 1));
+    let crossover: number | null = null;
+    for (const size of [1, 32, 256, 2048]) {
+      const task = batchOf(source, size);
+      const runs = Math.max(8, Math.ceil(4096 / size));
+      const inline = await costOf(runs, () => Promise.resolve(evaluateBatch(task)));
+      const pool = await costOf(runs, () => pooled(task));
+      if (crossover === null && pool.loopUs < inline.loopUs) crossover = size;
+      report({
+        ...{ bench: 'criteria', case: `where a batch runs: ${name}`, batch: size },
+        inlineUsPerEvaluation: round(inline.loopUs / size),
+        poolLoopUsPerEvaluation: round(pool.loopUs / size),
+        poolWallUsPerEvaluation: round(pool.wallUs / size),
+        inlineHoldsLoopMs: round(inline.loopUs / 1000),
+        poolHoldsLoopMs: round(pool.loopUs / 1000),
+        ruleSays: isInline(task) ? 'inline' : 'pool',
+      });
+    }
+    report({
+      ...{ bench: 'criteria', case: `crossover: ${name}` },
+      loopIsHeldLessByPoolFromBatch: crossover,
+    });
+  }
+  await workers.close();
+}
+
+/** Microseconds of one run: of the main thread's CPU, and until its result is there. The best of three rounds. */
+async function costOf(
+  runs: number,
+  work: () => Promise<unknown>,
+): Promise<{ readonly loopUs: number; readonly wallUs: number }> {
+  let best = { loopUs: Number.POSITIVE_INFINITY, wallUs: Number.POSITIVE_INFINITY };
+  for (let turn = 0; turn < 4; turn += 1) {
+    const startMs = clock.monoMs();
+    const cpuMs = mainThreadMs();
+    for (let run = 0; run < runs; run += 1) await work();
+    const loopUs = ((mainThreadMs() - cpuMs) * 1000) / runs;
+    const wallUs = ((clock.monoMs() - startMs) * 1000) / runs;
+    if (turn > 0 && loopUs < best.loopUs) best = { loopUs, wallUs };
+  }
+  return best;
+}
+
+await measurePlaces();
 measureEvaluations();
 measureChangingTexts();
 measureCompiling();

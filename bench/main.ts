@@ -15,6 +15,7 @@ const benches: readonly (readonly [name: string, ...engine: string[]])[] = [
   ['restart'],
   ['queries'],
   ['stream'],
+  ['remote'],
 ];
 
 async function run(name: string, engine: readonly string[], rest: readonly string[]) {

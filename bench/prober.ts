@@ -1,16 +1,18 @@
 // How many HTTP, TCP, ping and DNS checks a second one prober process runs, and what a check costs in CPU and memory at the
-// prober and at the node's end of the link, against servers in a process of their own. One JSON line per case.
-// Run: node --import tsx bench/prober.ts
+// prober and at the node's end of the link, against servers in a process of their own: as fast as answers come, and at the
+// rates of 1,000 and 5,000 checks every 10 s. One JSON line per case.
+// Run: node --import tsx bench/prober.ts [--dist FOLDER]
 import { fork } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ProbeAnswer, ProbeRequest } from '../actors/check/types.ts';
-import { type LocalProber, startLocalProber } from '../prober/local.ts';
-import { quantile, report, round, usageOf } from './rig.ts';
+import type * as Local from '../prober/local.ts';
+import { buildFolder, quantile, report, round, usageOf } from './rig.ts';
 
 const pageBytes = 1500;
 
@@ -18,7 +20,10 @@ interface Case {
   readonly name: string;
   readonly type: 'http' | 'tcp' | 'ping' | 'dns';
   readonly checks: number;
+  /** As fast as answers come, so many at once. */
   readonly inFlight: number;
+  /** Instead of that, at instants drawn evenly over the time, so many a second. */
+  readonly perSecond?: number;
   readonly details: Readonly<Record<string, unknown>>;
 }
 
@@ -60,7 +65,23 @@ function detailsOf(asked: Case, ports: Ports, number: number): Readonly<Record<s
   }
 }
 
-async function run(prober: LocalProber, ports: Ports, asked: Case): Promise<void> {
+/** Calls `next` at `count` instants drawn over their time, as the phases of checks are spread over their period. */
+function paced(count: number, perSecond: number, next: () => void): void {
+  const lengthMs = (count / perSecond) * 1000;
+  const startMs = performance.now();
+  const dueMs = Array.from({ length: count }, () => startMs + Math.random() * lengthMs);
+  dueMs.sort((a, b) => b - a);
+  const tick = () => {
+    while ((dueMs.at(-1) ?? Number.POSITIVE_INFINITY) <= performance.now()) {
+      dueMs.pop();
+      next();
+    }
+    if (dueMs.length > 0) setTimeout(tick, 1);
+  };
+  tick();
+}
+
+async function run(prober: Local.LocalProber, ports: Ports, asked: Case): Promise<void> {
   const pid = prober.stats().pid as number;
   let sent = 0;
   let available = 0;
@@ -85,10 +106,11 @@ async function run(prober: LocalProber, ports: Ports, asked: Case): Promise<void
     const done = (answer: ProbeAnswer) => {
       durations.push(answer.durationMs);
       if (answer.outcome === 'observed' && answer.available) available += 1;
-      if (sent < asked.checks) next();
+      if (asked.perSecond === undefined && sent < asked.checks) next();
       else if (durations.length === asked.checks) resolve();
     };
-    for (let i = 0; i < asked.inFlight; i += 1) next();
+    if (asked.perSecond !== undefined) paced(asked.checks, asked.perSecond, next);
+    else for (let i = 0; i < asked.inFlight; i += 1) next();
   });
   const tookMs = performance.now() - startedMs;
   const proberCpuMs = usageOf(pid).cpuMs - cpuBefore.prober;
@@ -100,6 +122,7 @@ async function run(prober: LocalProber, ports: Ports, asked: Case): Promise<void
     checks: asked.checks,
     available,
     checksPerSecond: Math.round((asked.checks / tookMs) * 1000),
+    proberCorePercent: round((proberCpuMs / tookMs) * 100),
     checksPerSecondOfOneCore: Math.round((asked.checks / proberCpuMs) * 1000),
     proberCpuUsPerCheck: Math.round((proberCpuMs * 1000) / asked.checks),
     nodeCpuUsPerCheck: Math.round((node.user + node.system) / asked.checks),
@@ -113,6 +136,9 @@ async function run(prober: LocalProber, ports: Ports, asked: Case): Promise<void
 async function main(): Promise<void> {
   const target = fork(fileURLToPath(import.meta.url), ['serve']);
   const [ports] = (await once(target, 'message')) as [Ports];
+  // The build, not the source: the loader of the source would be in the prober's memory.
+  const built = pathToFileURL(join(buildFolder(), 'prober', 'local.js')).href;
+  const { startLocalProber } = (await import(built)) as typeof Local;
   const prober = startLocalProber({
     zone: 'bench',
     egress: 'local',
@@ -123,6 +149,8 @@ async function main(): Promise<void> {
   const http = { type: 'http', inFlight: 50, details: plain } as const;
   const cases: Case[] = [
     { ...http, name: 'warm-up', checks: 8000 },
+    { ...http, name: 'http, 100 a second', checks: 2000, perSecond: 100 },
+    { ...http, name: 'http, 500 a second', checks: 10_000, perSecond: 500 },
     { ...http, name: 'http', checks: 20_000 },
     { ...http, name: 'http-body-match', checks: 20_000, details: { ...plain, body: 'xy|x{5}' } },
     { ...http, name: 'http-burst', checks: 20_000, inFlight: 2000 },

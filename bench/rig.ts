@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { engineArguments, engineEnvironment } from '../runtime/engine.ts';
 
 const root = resolve(fileURLToPath(new URL('..', import.meta.url)));
 const msPerTick = 10;
@@ -36,15 +37,19 @@ export interface Usage {
   /** User and system time so far, ms. */
   readonly cpuMs: number;
   readonly residentMb: number;
+  /** The same, but pages that several processes share (the Node program itself) counted once: each gets its part. */
+  readonly proportionalMb: number;
 }
 
 /** Returns what a process has used so far. */
 export function usageOf(pid: number): Usage {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  const shares = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
   return {
     cpuMs: (Number(fields[11]) + Number(fields[12])) * msPerTick,
     residentMb: (pages * 4096) / 1e6,
+    proportionalMb: (Number(/^Pss:\s+(\d+)/m.exec(shares)?.[1]) * 1024) / 1e6,
   };
 }
 
@@ -80,6 +85,17 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** Returns the folder of the build that is measured: builds what is not current, unless `--dist` names one. */
+export function buildFolder(): string {
+  const given = flags['dist'];
+  if (typeof given === 'string') return resolve(given);
+  const set = spawnSync(process.execPath, [join(root, 'scripts', 'setup.js')], {
+    encoding: 'utf8',
+  });
+  if (set.status !== 0) throw new Error(`set-up failed: ${set.stderr}`);
+  return join(root, 'dist');
+}
+
 /** One node in a data folder of its own. */
 export class BenchNode {
   readonly port: number;
@@ -96,17 +112,9 @@ export class BenchNode {
     this.#environment = environment;
   }
 
-  /** Builds what is not current, unless `--dist` names a build. */
+  /** Returns a node of the build that is measured, in a new folder, not started. */
   static async create(environment: Readonly<Record<string, string>> = {}): Promise<BenchNode> {
-    const given = flags['dist'];
-    const dist = typeof given === 'string' ? resolve(given) : join(root, 'dist');
-    if (typeof given !== 'string') {
-      const made = spawnSync(process.execPath, [join(root, 'scripts', 'setup.js')], {
-        encoding: 'utf8',
-      });
-      if (made.status !== 0) throw new Error(`set-up failed: ${made.stderr}`);
-    }
-    return new BenchNode(dist, await freePort(), environment);
+    return new BenchNode(buildFolder(), await freePort(), environment);
   }
 
   get pid(): number {
@@ -128,12 +136,14 @@ export class BenchNode {
   /** Starts the node; resolves once it says that it is ready. */
   async start(): Promise<void> {
     const profile = flags['profile'];
-    const engine =
+    const profiler =
       typeof profile === 'string' ? ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`] : [];
+    const engine = [...engineArguments, ...profiler];
     const child = spawn(process.execPath, [...engine, join(this.#dist, 'main.js'), 'node'], {
       cwd: this.folder,
       env: {
         PATH: process.env['PATH'] ?? '',
+        ...engineEnvironment,
         TOCSIN_DATA: this.folder,
         TOCSIN_LISTEN: `127.0.0.1:${this.port}`,
         TOCSIN_MIN_PERIOD: '10',

@@ -2,6 +2,7 @@
 import { Client, connection } from './client.ts';
 import { type Command, commandHelp, findCommand, overviewHelp, parseCommand } from './command.ts';
 import { resourceCommandList } from './commands/catalogue.ts';
+import { clusterCommands } from './commands/cluster.ts';
 import { liveCommands } from './commands/live.ts';
 import { operatorCommands } from './commands/operate.ts';
 import { programCommands, runProgram } from './commands/program.ts';
@@ -17,6 +18,7 @@ const commands: readonly Command[] = [
   ...trialCommands,
   ...readCommands,
   ...operatorCommands,
+  ...clusterCommands,
 ];
 
 async function run(given: readonly string[]): Promise<number> {

@@ -1,5 +1,5 @@
 // Taking a shard: a compare-and-set on exactly the epoch and owner that were read (clustering.md §7). Unknown outcomes are
-// read, then decided. Whom a shard may be taken from is the caller's policy: all of them on a node alone, later the view's.
+// read, then decided. Whom a shard may be taken from is the caller's policy: all of them on a node alone, else the view's.
 import { TocsinError } from '../runtime/errors.ts';
 import { type Epoch, epoch, type ShardId } from '../runtime/ids.ts';
 import type { Authority, Clock, Random, ShardHead } from '../runtime/ports.ts';
@@ -7,12 +7,25 @@ import { verdictOfError } from './commit-verdict.ts';
 import { nextTsBase } from './epoch-timestamp.ts';
 import { loadLimits, pipeLimits } from './limits.ts';
 import { answeredWithin, pause, pauseMs } from './pause.ts';
+import { listsOwner, type View } from './view.ts';
 
-/** Returns the epoch to claim with, above that of the head row, or null: this owner may not be claimed from. */
-export type ClaimPolicy = (head: ShardHead) => Epoch | null;
+/**
+ * The epoch to claim with, above that of the head row. `adopt`: the row names this process already. `stale`: its epoch is not
+ * below the view's version, so the view is old. null: this owner may not be claimed from.
+ */
+export type ClaimVerdict = Epoch | 'adopt' | 'stale' | null;
+
+export type ClaimPolicy = (head: ShardHead) => ClaimVerdict;
 
 /** The policy of a node alone: its store is locked, so whoever owned a shard was an earlier run of it. */
 export const soleClaimPolicy: ClaimPolicy = (head) => epoch(head.epoch + 1);
+
+/** Returns what a member of a view may do about a shard: take it only from an owner that is not in the view. */
+export function viewVerdict(view: View, owner: string, head: ShardHead): ClaimVerdict {
+  if (head.owner === owner) return 'adopt';
+  if (head.epoch >= view.version) return 'stale';
+  return listsOwner(view, head.owner) ? null : epoch(view.version);
+}
 
 export interface ClaimOptions {
   readonly authority: Authority;
@@ -24,8 +37,8 @@ export interface ClaimOptions {
 }
 
 /**
- * Returns the epoch under which the shard is now owned by this process. Rejects `CL_CLAIM_REFUSED` (the policy says no) or
- * `CL_CLAIM_FAILED` (no answer in 30 s).
+ * Returns the epoch under which the shard is now owned by this process. Rejects `CL_CLAIM_REFUSED` (the policy says no),
+ * `CL_VIEW_STALE` (it says so) or `CL_CLAIM_FAILED` (no answer in 30 s).
  */
 export async function claimShard(
   options: ClaimOptions,
@@ -37,7 +50,8 @@ export async function claimShard(
   let head = seen;
   for (let attempt = 1; attempt <= loadLimits.claimTries; attempt++) {
     const claimed = options.policy(head);
-    if (claimed === null) throw refused(shard, head);
+    if (claimed === 'adopt') return head.epoch;
+    if (claimed === 'stale' || claimed === null) throw refusal(claimed, shard, head);
     const tsBase = nextTsBase(clock.nowMs(), head.tsBase);
     const claim = { seen: head.epoch, was: head.owner, epoch: claimed, owner, tsBase };
     const answer = await tryClaim(options, shard, claim);
@@ -93,6 +107,17 @@ export async function patiently<Answer>(
 
 function noAnswer(): TocsinError {
   return new TocsinError('ST_UNKNOWN', 'the store did not answer in time');
+}
+
+function refusal(verdict: 'stale' | null, shard: ShardId, head: ShardHead): TocsinError {
+  return verdict === 'stale' ? stale(shard, head) : refused(shard, head);
+}
+
+function stale(shard: ShardId, head: ShardHead): TocsinError {
+  return new TocsinError('CL_VIEW_STALE', `shard ${shard} has epoch ${head.epoch}`, {
+    retryable: true,
+    details: { shard, owner: head.owner, epoch: head.epoch },
+  });
 }
 
 function refused(shard: ShardId, head: ShardHead): TocsinError {

@@ -19,6 +19,20 @@ export interface Timestamps {
   next(): number;
 }
 
+/** The timestamps of the epochs under which this process held its shards last: adopted again, one goes on above. */
+export class EpochTimestamps {
+  readonly #last = new Map<number, { readonly tsBase: number; readonly timestamps: Timestamps }>();
+
+  /** Returns those of a shard's head row, new ones where its epoch is new here. */
+  of(shard: number, head: { readonly tsBase: number }): Timestamps {
+    const last = this.#last.get(shard);
+    if (last?.tsBase === head.tsBase) return last.timestamps;
+    const timestamps = timestampsFrom(head.tsBase);
+    this.#last.set(shard, { tsBase: head.tsBase, timestamps });
+    return timestamps;
+  }
+}
+
 /** Returns the timestamps of an epoch that begins at `tsBase` µs. */
 export function timestampsFrom(tsBase: number): Timestamps {
   let used = 0;

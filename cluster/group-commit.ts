@@ -2,19 +2,34 @@
 // durability, then, for a bounded time, for the projections. Must not know how a batch is settled.
 import type { DecisionRow } from '../runtime/effect.ts';
 import { TocsinError } from '../runtime/errors.ts';
-import { type ActorKey, type ShardId, shardOf, shardsTotal } from '../runtime/ids.ts';
+import { type ActorKey, type Epoch, type ShardId, shardOf, shardsTotal } from '../runtime/ids.ts';
 import type { Clock, Decisions, Meter } from '../runtime/ports.ts';
 import type { HeldShard } from './held-shard.ts';
 import { projectionLimits } from './limits.ts';
 import { settledWithin } from './pause.ts';
 
-/** The shards that this node holds; one slot per shard. */
+/** The shards that this node holds, and those that it polls while their claim runs; one slot per shard. */
 export class HeldShards {
   readonly #shards: (HeldShard | null)[] = new Array<HeldShard | null>(shardsTotal).fill(null);
+  readonly #pending: (Epoch | null)[] = new Array<Epoch | null>(shardsTotal).fill(null);
   #count = 0;
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Marks a shard as loaded and polled while its claim runs (`epoch`: the one it is claimed with); null: no longer. */
+  setPending(shard: ShardId, epoch: Epoch | null): void {
+    this.#pending[shard] = epoch;
+  }
+
+  pendingEpoch(shard: ShardId): Epoch | null {
+    return this.#pending[shard] ?? null;
+  }
+
+  /** True where its actors are in memory: held, or polled while it is claimed. */
+  isActive(shard: ShardId): boolean {
+    return this.get(shard) !== null || this.pendingEpoch(shard) !== null;
   }
 
   get(shard: ShardId): HeldShard | null {
@@ -59,6 +74,11 @@ export function groupCommit(options: {
     rows: readonly DecisionRow[],
   ): Promise<{ lastSeq: number }> => {
     const shard = held.of(key);
+    if (shard === null && held.pendingEpoch(shardOf(key)) !== null) {
+      throw new TocsinError('RT_COMMIT_FAILED', `the shard of ${key} is being claimed`, {
+        retryable: true,
+      });
+    }
     if (shard === null || !mayAct(shard.shard)) {
       throw new TocsinError('RT_NOT_OWNER', `this node does not hold ${key}`, { retryable: true });
     }

@@ -31,6 +31,8 @@ export interface HeldShardOptions {
   readonly logger: Logger;
   readonly meter: Meter;
   readonly keepsSoftState: (key: ActorKey) => boolean;
+  /** Those of this epoch that the process used before, where it gave the shard up and adopts it again. */
+  readonly timestamps?: Timestamps;
   /** Rows of an applied batch, at the instant it is known. */
   readonly onRecords: (records: readonly LogRecord[]) => void;
   readonly onLost: (shard: ShardId) => void;
@@ -67,7 +69,7 @@ export class HeldShard {
     this.#options = options;
     this.shard = shard;
     this.epoch = head.epoch;
-    this.timestamps = timestampsFrom(head.tsBase);
+    this.timestamps = options.timestamps ?? timestampsFrom(head.tsBase);
     this.#trimmedAtMonoMs = clock.monoMs();
     this.#snapAtMonoMs = clock.monoMs();
     this.#watermarks = new Watermarks(head.snap, options.keepsSoftState);
@@ -124,6 +126,11 @@ export class HeldShard {
   /** The store was read and holds nothing of this actor. */
   forget(key: ActorKey): void {
     if (!this.#watermarks.hasOpenRows(key)) this.#known.delete(key);
+  }
+
+  /** Those actors. */
+  keys(): readonly ActorKey[] {
+    return [...this.#known];
   }
 
   isKnown(key: ActorKey): boolean {

@@ -1,5 +1,5 @@
 // One node's share of the shards, as main.ts sees it: claims, loads and hands over actors, commits their decisions, writes
-// their soft state and ticks, dispatches what they owe to receivers. The one entry of this folder for a node alone.
+// their soft state and ticks, dispatches what they owe to receivers. A node alone takes all at start; one among others follows views.
 // Must not know monitoring: what an intent says, who receives it and how it is told are handed in.
 import type { LoadedActor } from '../runtime/behaviour.ts';
 import { TocsinError } from '../runtime/errors.ts';
@@ -7,8 +7,6 @@ import { type ActorKey, type NodeId, type ShardId, shardOf } from '../runtime/id
 import type {
   Clock,
   Decisions,
-  Directory,
-  EventBus,
   Logger,
   Meter,
   Notifier,
@@ -17,16 +15,22 @@ import type {
   Store,
   Ticks,
 } from '../runtime/ports.ts';
-import { soleDirectory } from './directory.ts';
+import { type ClusterDirectory, clusterDirectory } from './directory.ts';
 import { localEventBus } from './event-bus.ts';
+import { Following } from './following.ts';
 import { groupCommit, HeldShards } from './group-commit.ts';
+import { Giver, type HandOffOutcome, type HandOffPorts } from './handoff.ts';
+import { Receiver } from './handoff-receiver.ts';
 import { type Lease, soleLease } from './lease.ts';
-import { loadLimits, watermarkLimits } from './limits.ts';
+import { handOffLimits, loadLimits, watermarkLimits } from './limits.ts';
 import { Outbox, type OutboxPolicy, type OutboxStats } from './outbox.ts';
 import { inParallel, settledWithin } from './pause.ts';
+import { type PeerEvents, peerEvents } from './peer-events.ts';
 import { allShards, type Shards, startShards } from './shards.ts';
 import { type SoftStateWriter, softStateWriter } from './soft-states.ts';
+import { TakeOvers } from './take-over.ts';
 import { type TickWriter, tickWriter } from './ticks.ts';
+import { ownerOf, type View } from './view.ts';
 
 export interface ShardHostOptions extends OutboxPolicy {
   readonly store: Pick<Store, 'authority' | 'shardLog' | 'states' | 'samples' | 'history'>;
@@ -40,8 +44,12 @@ export interface ShardHostOptions extends OutboxPolicy {
   readonly notifier: Notifier;
   /** A shard is no longer held: drop its activations. Called once for each loss, never for `stop`. */
   readonly onLost: (shard: ShardId) => void;
-  /** The shards to take at start. Default: all, as a node alone does. */
+  /** The shards to take at start. Default: all, as a node alone does; none: they are taken as `follow` says. */
   readonly shards?: readonly ShardId[];
+  /** An actor that was handed over with a closed gate may decide; `loaded` where more is known of it. */
+  readonly onOpen?: (key: ActorKey, loaded: LoadedActor | null) => void;
+  /** A shard was claimed under this epoch, and the view that this node follows has not reached it: read it anew. */
+  readonly onStaleView?: (epoch: number) => void;
   /** Default: the lease of a node alone. Asked for every commit, soft state and attempt. */
   readonly lease?: (isHeld: (shard: ShardId) => boolean) => Lease;
   /** False: actors of this key never write soft state (all they know is in documents). Default: all write. */
@@ -50,6 +58,10 @@ export interface ShardHostOptions extends OutboxPolicy {
 
 export interface ShardHostStats {
   readonly shardsHeld: number;
+  /** Loaded and polled, their claim being open. */
+  readonly shardsPending: number;
+  /** Being taken over, pending ones among them. */
+  readonly shardsTaking: number;
   /** Decisions waiting for their commit. */
   readonly rowsWaiting: number;
   /** Shards whose last batch may or may not have been applied. */
@@ -67,16 +79,33 @@ export interface ShardHost {
   readonly decisions: Decisions;
   readonly softStates: SoftStates;
   readonly ticks: Ticks;
-  readonly directory: Directory;
+  readonly directory: ClusterDirectory;
   readonly outbox: { stats(): OutboxStats };
-  readonly events: EventBus;
+  readonly events: PeerEvents;
   /**
    * Claims the shards, loads them and calls `onActor` for each stored actor, tenants before entities; then dispatches what
    * an earlier run left undelivered. Rejects with `CL_CLAIM_REFUSED`, `CL_CLAIM_FAILED` or `CL_LOAD_FAILED`.
    */
-  start(
-    onActor: (key: ActorKey, loaded: LoadedActor) => void,
-  ): Promise<{ readonly actors: number }>;
+  start(onActor: OnActor): Promise<{ readonly actors: number }>;
+  /**
+   * Follows a view that lists this incarnation, after `start`: takes the shards that map here from owners that are not in
+   * it. Their actors are handed to `onActor` with gate `closed` right after the load: they poll, and decide after `onOpen`.
+   * A view that is not newer is ignored; one that does not list this incarnation fences. Held shards that map elsewhere
+   * stay (`misplaced`): they leave by hand-off.
+   */
+  follow(view: View): void;
+  /** Gives up everything at once: this incarnation is no member any more. `onLost` is called for each shard. */
+  fence(): void;
+  /** After `fence`: the process goes on under another incarnation; it holds nothing until `follow`. */
+  rejoin(incarnation: string): void;
+  /** Compares all shards with their head rows now; it is done bit by bit anyway. Never rejects. */
+  settle(): Promise<void>;
+  /** Held shards that the view maps to another member. */
+  misplaced(): readonly { readonly shard: ShardId; readonly to: NodeId }[];
+  /** Hands shards off and receives them, from now on: to be called once, when router and catalog are there. */
+  handOffs(ports: HandOffPorts): HandOffs;
+  /** Resolves once nothing is being taken over. */
+  taken(): Promise<void>;
   /**
    * Ends in order: no new attempts, those under way awaited, soft states and ticks written, marks committed. The actors
    * must still answer the `read` of their soft state, and no longer commit. Never rejects; `false`: something did not end
@@ -95,6 +124,19 @@ export interface ShardHost {
   stats(): ShardHostStats;
 }
 
+/** Planned hand-offs of this node. What the view wants moved is moved without being asked. */
+export interface HandOffs {
+  /** Moves one held shard to a member now. Never rejects. */
+  move(shard: ShardId, to: NodeId): Promise<HandOffOutcome>;
+  /** After the view says that this node drains: true once it holds nothing, false after `deadlineMs` (default 25 s). */
+  drained(deadlineMs?: number): Promise<boolean>;
+  /** Moves under way. */
+  readonly moving: number;
+}
+
+/** Takes a loaded actor; `closed`: it polls and decides nothing until `onOpen`. */
+export type OnActor = (key: ActorKey, loaded: LoadedActor, gate?: 'closed') => void;
+
 /** Returns the host: it holds nothing until `start`. */
 export function createShardHost(options: ShardHostOptions): ShardHost {
   return new Host(options);
@@ -108,9 +150,15 @@ class Host implements ShardHost {
   readonly #ticks: TickWriter;
   readonly #shards: Shards;
   readonly #mayAct: (shard: ShardId) => boolean;
+  readonly #following: Following;
+  readonly #takeOvers: TakeOvers;
   readonly decisions: Decisions;
-  readonly directory: Directory;
-  readonly events: EventBus;
+  readonly directory: ClusterDirectory;
+  readonly events: PeerEvents;
+  #incarnation: string;
+  #giver: Giver | null = null;
+  #receiver: Receiver | null = null;
+  #onActor: OnActor | null = null;
   #isStarted = false;
   #isReady = false;
   #isStopped = false;
@@ -118,27 +166,59 @@ class Host implements ShardHost {
 
   constructor(options: ShardHostOptions) {
     const held = this.#held;
-    const owner = `${options.node}/${options.incarnation}`;
-    const lease = (options.lease ?? soleLease)((shard) => held.get(shard) !== null);
+    this.#incarnation = options.incarnation;
+    const owner = (): string => ownerOf(options.node, this.#incarnation);
+    const lease = (options.lease ?? soleLease)((shard) => held.isActive(shard));
     const mayAct = (shard: ShardId): boolean => lease.mayAct(shard);
     const shared = { ...options, held, mayAct };
     this.#options = options;
     this.#mayAct = mayAct;
-    this.events = localEventBus(options);
+    this.events = peerEvents({ ...options, local: localEventBus(options) });
     this.decisions = groupCommit(shared);
-    this.directory = soleDirectory(options.node, held);
+    this.directory = clusterDirectory(options.node, held);
     this.#softStates = softStateWriter(shared);
     this.#ticks = tickWriter({ ...options, samples: options.store.samples });
-    this.#outbox = new Outbox({ ...shared, history: options.store.history, run: owner });
+    this.#outbox = new Outbox({ ...shared, history: options.store.history, run: owner() });
     this.#shards = startShards({
       ...options,
-      owner,
+      get owner() {
+        return owner();
+      },
       held,
       outbox: this.#outbox,
       softStates: this.#softStates,
       events: this.events,
       onCommitted: () => this.#armUpkeep(),
       keepsSoftState: options.keepsSoftState ?? (() => true),
+    });
+    this.#takeOvers = this.#makeTakeOvers(owner);
+    this.#following = new Following({
+      ...shared,
+      incarnation: () => this.#incarnation,
+      authority: options.store.authority,
+      directory: this.directory,
+      takeOvers: this.#takeOvers,
+      lose: (shard) => this.#shards.lose(shard),
+    });
+  }
+
+  #makeTakeOvers(owner: () => string): TakeOvers {
+    const options = this.#options;
+    return new TakeOvers({
+      ...options,
+      held: this.#held,
+      load: { ...options, authority: options.store.authority },
+      owner,
+      verdict: (shard, head) => this.#following.verdict(shard, head),
+      onActor: (key, loaded) => this.#onActor?.(key, loaded, 'closed'),
+      onOpen: (key, loaded) => options.onOpen?.(key, loaded),
+      hold: (shard, loaded) => this.#shards.hold(shard, loaded),
+      release: (shard) => {
+        this.#softStates.drop(shard);
+        options.onLost(shard);
+      },
+      onSeen: (shard, seen, at) => this.#following.seen(shard, seen, at),
+      onStaleView: (at) => options.onStaleView?.(at),
     });
   }
 
@@ -154,9 +234,10 @@ class Host implements ShardHost {
     return this.#outbox;
   }
 
-  async start(onActor: (key: ActorKey, loaded: LoadedActor) => void): Promise<{ actors: number }> {
+  async start(onActor: OnActor): Promise<{ actors: number }> {
     if (this.#isStarted) throw new TocsinError('CL_STARTED_TWICE', 'the shards are started');
     this.#isStarted = true;
+    this.#onActor = onActor;
     const { clock, logger } = this.#options;
     const startedMonoMs = clock.monoMs();
     const actors = await this.#shards.take(this.#options.shards ?? allShards, onActor);
@@ -167,9 +248,61 @@ class Host implements ShardHost {
     return { actors };
   }
 
+  follow(view: View): void {
+    if (this.#isReady && !this.#isStopped) this.#following.follow(view);
+  }
+
+  fence(): void {
+    this.#receiver?.clear();
+    this.#following.fence();
+  }
+
+  rejoin(incarnation: string): void {
+    this.fence();
+    this.#incarnation = incarnation;
+  }
+
+  settle(): Promise<void> {
+    return this.#following.settle('all');
+  }
+
+  misplaced(): readonly { readonly shard: ShardId; readonly to: NodeId }[] {
+    return this.#following.misplaced();
+  }
+
+  handOffs(ports: HandOffPorts): HandOffs {
+    const options = this.#options;
+    const { authority } = options.store;
+    const shared = {
+      ...options,
+      ...ports,
+      ...{ authority, held: this.#held, following: this.#following },
+      owner: () => ownerOf(options.node, this.#incarnation),
+    };
+    const load = { ...options, authority };
+    this.#receiver = new Receiver({ ...shared, load, takeOvers: this.#takeOvers });
+    const giver = new Giver({ ...shared, shards: this.#shards, directory: this.directory });
+    this.#giver = giver;
+    giver.begin();
+    return {
+      move: (shard, to) => giver.move(shard, to),
+      drained: (deadlineMs = handOffLimits.drainMs) => giver.drained(deadlineMs),
+      get moving() {
+        return giver.moving;
+      },
+    };
+  }
+
+  taken(): Promise<void> {
+    return this.#takeOvers.idle();
+  }
+
   async stop(deadlineMs: number): Promise<boolean> {
     if (this.#isStopped) return true;
     this.#isStopped = true;
+    this.#giver?.stop();
+    this.#following.stop();
+    this.#takeOvers.abandon();
     this.#cancelUpkeep?.();
     const { clock, logger } = this.#options;
     const overMonoMs = clock.monoMs() + deadlineMs;
@@ -184,6 +317,7 @@ class Host implements ShardHost {
       this.#held.remove(held.shard);
       held.close();
     }
+    this.events.stop();
     const isOrderly = isSent && isSaved && isSampled && isMarked;
     const parts = { isSent, isSaved, isSampled, isMarked };
     logger[isOrderly ? 'info' : 'warn']('shards.stopped', { isOrderly, ...parts });
@@ -202,7 +336,9 @@ class Host implements ShardHost {
 
   #checkHeld(key: ActorKey): void {
     if (this.#held.of(key) !== null) return;
-    if (this.#isReady) throw new TocsinError('RT_NOT_OWNER', `this node does not hold ${key}`);
+    const isComing = this.#takeOvers.has(shardOf(key));
+    if (this.#isReady && !isComing)
+      throw new TocsinError('RT_NOT_OWNER', `this node does not hold ${key}`);
     throw new TocsinError('RT_NOT_READY', 'the shards are being loaded', { retryable: true });
   }
 
@@ -214,6 +350,8 @@ class Host implements ShardHost {
     const held = this.#held.all();
     return {
       shardsHeld: held.length,
+      shardsPending: this.#takeOvers.pending,
+      shardsTaking: this.#takeOvers.count,
       rowsWaiting: held.reduce((sum, shard) => sum + shard.waitingRows, 0),
       shardsInDoubt: held.filter((shard) => shard.inDoubt).length,
       snapLagRows: held.reduce((most, shard) => Math.max(most, shard.openRows), 0),

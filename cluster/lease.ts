@@ -1,8 +1,11 @@
 // The own lease: may this process act for a shard now? For liveness and tidiness, not for safety (clustering.md §8).
-// A node alone holds its lease with the exclusive lock of its data folder; a cluster replaces this by confirmations.
+// A node alone holds its lease with the exclusive lock of its data folder; in a cluster it stands on confirmations, which
+// lease-keeper.ts counts. Must not know what confirms it.
 
 import type { ShardId } from '../runtime/ids.ts';
 import type { Clock } from '../runtime/ports.ts';
+
+export type { LeaseState } from './lease-keeper.ts';
 
 export interface Lease {
   /** Asked synchronously at the point of every effect (poll start, commit, notification). Never cached by the caller. */
@@ -38,5 +41,22 @@ export function confirmedLease(options: {
     drop: () => {
       untilMonoMs = Number.NEGATIVE_INFINITY;
     },
+  };
+}
+
+/**
+ * Returns the lease of a cluster's node. `validUntilMonoMs` is read at every question, so a process that was frozen finds
+ * its lease lapsed before any of its timers or sockets is served.
+ */
+export function clusterLease(options: {
+  readonly clock: Clock;
+  /** The end of the kept lease, or of what the mode allows without one (ISOLATED), on the clock's monotonic ms. */
+  readonly validUntilMonoMs: () => number;
+  readonly isHeld: (shard: ShardId) => boolean;
+}): Lease {
+  const { clock, validUntilMonoMs, isHeld } = options;
+  return {
+    mayAct: (shard) => clock.monoMs() < validUntilMonoMs() && isHeld(shard),
+    validUntilMonoMs,
   };
 }

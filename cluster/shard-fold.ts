@@ -166,6 +166,8 @@ interface Actor {
   readonly documents: StoredDocument[];
   soft: LoadedActor['soft'];
   readonly tail: { seq: number; key: ActorKey; kind: LogRecord['kind']; body: unknown }[];
+  /** Rows that the soft state holds already. */
+  readonly held: Actor['tail'];
   hasDeleted: boolean;
 }
 
@@ -176,7 +178,13 @@ function groupByActor(
 ): Pick<FoldedShard, 'actors' | 'deleted'> {
   const all = new Map<ActorKey, Actor>();
   const actorOf = (key: ActorKey): Actor => {
-    const actor = all.get(key) ?? { documents: [], soft: null, tail: [], hasDeleted: false };
+    const actor = all.get(key) ?? {
+      documents: [],
+      soft: null,
+      tail: [],
+      held: [],
+      hasDeleted: false,
+    };
     all.set(key, actor);
     return actor;
   };
@@ -196,17 +204,20 @@ function groupByActor(
 
 function foldTailRow(actor: Actor, row: LogRecord, snap: number): void {
   actor.hasDeleted ||= row.documents.some((document) => document.body === null);
+  const { seq, key, kind, body } = row;
   // Without a soft state all that is left of the log counts: rows at or below `snap` are no longer needed by anybody.
-  if (row.seq <= (actor.soft?.seq ?? snap)) return;
-  actor.tail.push({ seq: row.seq, key: row.key, kind: row.kind, body: row.body });
+  if (seq > (actor.soft?.seq ?? snap)) actor.tail.push({ seq, key, kind, body });
+  else if (seq > snap) actor.held.push({ seq, key, kind, body });
 }
 
 function split(all: ReadonlyMap<ActorKey, Actor>): Pick<FoldedShard, 'actors' | 'deleted'> {
   const actors = new Map<ActorKey, LoadedActor>();
   const deleted = new Map<ActorKey, LoadedActor>();
-  for (const [key, { documents, soft, tail, hasDeleted }] of all) {
-    if (documents.length === 0 && hasDeleted) deleted.set(key, { documents, soft: null, tail });
-    else if (documents.length > 0 || soft !== null || tail.length > 0) {
+  for (const [key, { documents, soft, tail, held, hasDeleted }] of all) {
+    if (documents.length === 0 && hasDeleted) {
+      // Its soft state goes: what that held of the log answers retried requests too.
+      deleted.set(key, { documents, soft: null, tail: [...held, ...tail] });
+    } else if (documents.length > 0 || soft !== null || tail.length > 0) {
       actors.set(key, { documents, soft, tail });
     }
   }

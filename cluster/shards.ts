@@ -1,11 +1,19 @@
-// The shards of this node: takes them all at start, hands their actors over, lets one go when it is lost.
+// The shards of this node: takes them all at start (a node alone), hands their actors over, lets one go when it is lost.
 // Keeps what ties them to soft states and outbox. Must not know how a shard is claimed, loaded or committed to.
 import type { LoadedActor } from '../runtime/behaviour.ts';
 import { documentKinds, rowKinds } from '../runtime/effect.ts';
 import { TocsinError } from '../runtime/errors.ts';
-import { type ActorKey, entityOf, type ShardId, shardId, shardsTotal } from '../runtime/ids.ts';
+import {
+  type ActorKey,
+  type Epoch,
+  entityOf,
+  type ShardId,
+  shardId,
+  shardsTotal,
+} from '../runtime/ids.ts';
 import type { Clock, EventBus, Intent, Logger, Meter, Random, Store } from '../runtime/ports.ts';
 import { type ClaimPolicy, soleClaimPolicy } from './claims.ts';
+import { EpochTimestamps, type Timestamps } from './epoch-timestamp.ts';
 import type { HeldShards } from './group-commit.ts';
 import { HeldShard } from './held-shard.ts';
 import { loadLimits } from './limits.ts';
@@ -41,8 +49,18 @@ export interface Shards {
     shards: readonly ShardId[],
     onActor: (key: ActorKey, loaded: LoadedActor) => void,
   ): Promise<number>;
-  /** Gives up one shard: nothing of it is acted on here any more. */
-  lose(shard: ShardId): void;
+  /** From here on the shard is this node's; then what it owes is dispatched. To be called before its actors decide. */
+  hold(shard: ShardId, loaded: LoadedShard): void;
+  /** Stops dispatching for a held shard: it is about to move. */
+  undispatch(shard: ShardId): void;
+  /** Dispatches anew after `undispatch`: the move was given up. Rejects as `reload`. */
+  redispatch(shard: ShardId): Promise<void>;
+  /** A held shard was claimed anew by this node, under `epoch`. Rejects as `takeShard`. */
+  rehold(shard: ShardId, epoch: Epoch): Promise<void>;
+  /** As `lose`, but it was handed to another node. */
+  leave(shard: ShardId): boolean;
+  /** Gives up one shard: nothing of it is acted on here any more. False: it was not held. */
+  lose(shard: ShardId): boolean;
   /** As `reload`; at once where the store is known to hold nothing. */
   load(key: ActorKey): LoadedActor | Promise<LoadedActor>;
   /** What the store holds of an actor, its commits settled. Rejects `RT_NOT_OWNER`, `CL_LOAD_FAILED`. */
@@ -59,29 +77,47 @@ const nothing: LoadedActor = { documents: [], soft: null, tail: [] };
 /** Returns the shards of this node: none yet. */
 export function startShards(options: ShardsOptions): Shards {
   const { held, outbox, softStates } = options;
+  const stamps = new EpochTimestamps();
   const load: LoadOptions = {
     ...options,
+    get owner() {
+      return options.owner;
+    },
     authority: options.store.authority,
     policy: options.policy ?? soleClaimPolicy,
   };
-  const lose = (shard: ShardId): void => {
-    const lost = held.remove(shard);
-    if (lost === null) return;
-    lost.close();
-    outbox.drop(shard);
-    softStates.drop(shard);
-    options.logger.warn('shard.lost', { shard, epoch: lost.epoch });
-    options.meter.count('shards_lost', 1);
-    options.onLost(shard);
+  const { leave, lose } = endings(options);
+  const holdOne = (shard: ShardId, loaded: LoadedShard): void => {
+    hold(options, { shard, loaded, lose, timestamps: stamps.of(shard, loaded.head) });
+    for (const key of loaded.folded.deleted.keys()) softStates.deleted(key);
   };
   const takeOne = async (shard: ShardId): Promise<LoadedShard> => {
     const loaded = await takeShard(load, shard);
-    hold(options, { shard, loaded, lose });
-    for (const key of loaded.folded.deleted.keys()) softStates.deleted(key);
+    holdOne(shard, loaded);
     return loaded;
   };
   return {
     lose,
+    hold: (shard, loaded) => {
+      holdOne(shard, loaded);
+      resumeOutbox(options, shard, loaded);
+    },
+    undispatch: (shard) => outbox.drop(shard),
+    leave,
+    rehold: async (shard, epoch) => {
+      const before = held.get(shard);
+      const loaded = await reloadShard(load, { shard, epoch });
+      if (before === null || held.get(shard) !== before) return;
+      before.close();
+      holdOne(shard, loaded);
+      resumeOutbox(options, shard, loaded);
+    },
+    redispatch: async (shard) => {
+      const own = held.get(shard);
+      if (own === null) return;
+      const loaded = await reloadShard(load, own);
+      if (held.get(shard) === own) resumeOutbox(options, shard, loaded);
+    },
     load: (key) => (held.of(key)?.isKnown(key) === false ? nothing : reload(load, held, key)),
     reload: (key) => reload(load, held, key),
     take: async (shards, onActor) => {
@@ -98,17 +134,45 @@ export function startShards(options: ShardsOptions): Shards {
   };
 }
 
+/** The two ways in which a held shard ends here. */
+function endings(options: ShardsOptions): Pick<Shards, 'leave' | 'lose'> {
+  const { held, outbox, softStates } = options;
+  const leave = (shard: ShardId): boolean => {
+    const left = held.remove(shard);
+    if (left === null) return false;
+    left.close();
+    outbox.drop(shard);
+    softStates.drop(shard);
+    options.onLost(shard);
+    return true;
+  };
+  const lose = (shard: ShardId): boolean => {
+    const epoch = held.get(shard)?.epoch;
+    if (epoch === undefined) return false;
+    options.logger.warn('shard.lost', { shard, epoch });
+    options.meter.count('shards_lost', 1);
+    return leave(shard);
+  };
+  return { leave, lose };
+}
+
 /** From here on the shard is this node's: commits are taken, what an earlier owner left is projected. */
 function hold(
   options: ShardsOptions,
-  of: { shard: ShardId; loaded: LoadedShard; lose: (shard: ShardId) => void },
+  of: {
+    shard: ShardId;
+    loaded: LoadedShard;
+    lose: (shard: ShardId) => void;
+    timestamps: Timestamps;
+  },
 ): void {
-  const { shard, loaded, lose } = of;
+  const { shard, loaded, lose, timestamps } = of;
   const { folded, head } = loaded;
   const held = new HeldShard({
     ...options,
     shard,
     head,
+    timestamps,
     onRecords: (records) => {
       showOutbox(options.outbox, shard, records);
       options.onCommitted();

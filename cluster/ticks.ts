@@ -15,7 +15,7 @@ import type {
 } from '../runtime/ports.ts';
 import { Ring } from '../runtime/ring.ts';
 import { tickLimits } from './limits.ts';
-import { pauseMs } from './pause.ts';
+import { pause, pauseMs } from './pause.ts';
 
 export interface TickWriter extends Ticks {
   /** Resolves once everything appended so far is stored or dropped; false where the store refused it. */
@@ -69,15 +69,31 @@ class Writer implements TickWriter {
     key: ActorKey,
     of: readonly { readonly check: string; readonly zone: string }[],
   ): Promise<readonly StoredTick[]> {
-    await this.flush();
     const shard = shardOf(key);
-    const notBeforeMs = this.#options.clock.nowMs() - tickLimits.lastNotBeforeMs;
     const wanted = of.map(({ check, zone }) => ({ shard, key, check, zone }));
-    const rows = await this.#options.samples.lastTicks(wanted, notBeforeMs);
+    const rows = await this.#newest(wanted);
     return rows.map(({ check, zone, slotAtMs, value }) => ({
       ...{ check, zone, slotAtMs },
       value: decodeValue(value),
     }));
+  }
+
+  /** Asks again while the store does not answer: an owner that does not know the last slots repeats or loses some. */
+  async #newest(wanted: Parameters<Samples['lastTicks']>[0]): Promise<readonly TickRow[]> {
+    const { samples, clock, random } = this.#options;
+    const untilMonoMs = clock.monoMs() + tickLimits.lastPatienceMs;
+    for (let attempt = 1; ; attempt++) {
+      const isLast = this.#isStopped || clock.monoMs() >= untilMonoMs;
+      try {
+        // What is not stored yet may be newer.
+        if ((await this.flush()) || isLast) {
+          return await samples.lastTicks(wanted, clock.nowMs() - tickLimits.lastNotBeforeMs);
+        }
+      } catch (cause) {
+        if (isLast) throw cause;
+      }
+      await pause(clock, pauseMs(attempt, tickLimits, random));
+    }
   }
 
   async flush(): Promise<boolean> {

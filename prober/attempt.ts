@@ -50,13 +50,15 @@ export function runAttempt(
   ports: AttemptPorts,
   limitMs: number,
 ): Promise<ProbeAnswer> {
+  const attemptMs = Math.max(1, Math.min(limitMs, timeoutMaxMs));
+  const startedMs = monotonicMs();
   const attempt: Attempt = {
     request,
     ports,
-    limitMs: Math.max(1, Math.min(limitMs, timeoutMaxMs)),
-    startedMs: monotonicMs(),
+    limitMs: attemptMs,
+    startedMs,
     startedAtMs: wallNowMs(),
-    controller: new Canceller(),
+    controller: new Canceller(startedMs + attemptMs),
     sockets: [],
     held: new Set(),
     address: null,

@@ -5,6 +5,8 @@
 export interface Cancellation {
   readonly aborted: boolean;
   readonly reason: unknown;
+  /** It aborts at this monotonic instant at the latest, ms; missing: nobody promises that. */
+  readonly endMs?: number;
   addEventListener(event: 'abort', listener: () => void): void;
   removeEventListener(event: 'abort', listener: () => void): void;
 }
@@ -13,7 +15,13 @@ export interface Cancellation {
 export class Canceller implements Cancellation {
   aborted = false;
   reason: unknown = null;
+  readonly endMs: number;
   #listeners: (() => void)[] = [];
+
+  /** `endMs`: when its maker aborts it at the latest. */
+  constructor(endMs: number) {
+    this.endMs = endMs;
+  }
 
   addEventListener(_event: 'abort', listener: () => void): void {
     if (!this.aborted) this.#listeners.push(listener);

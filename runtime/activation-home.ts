@@ -2,6 +2,7 @@
 import type { LoadedActor } from './behaviour.ts';
 import type { ActorKey, ShardId } from './ids.ts';
 import type { Delivery } from './mailbox.ts';
+import type { Message } from './message.ts';
 import type { ActivationPorts } from './perform.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { TurnQueue } from './turn-queue.ts';
@@ -20,6 +21,13 @@ export interface Home {
   /** The activation has left memory; `leftovers` came in after it had stopped. */
   gone(key: ActorKey, leftovers: readonly Delivery[]): void;
   quarantined(key: ActorKey, record: Quarantine): void;
+}
+
+/** Soft state as of `seq`, and what is not in it. */
+export interface HandedOver {
+  readonly seq: number;
+  readonly body: unknown;
+  readonly rest: Message | null;
 }
 
 /** What people and the cluster may know of an activation. */

@@ -2,31 +2,27 @@
 // One message at a time: step, then effects; what a step says to others waits for its commits (commit-ledger.ts).
 // A refused commit ends the activation; a failed one reloads it, since the state in memory is ahead of the truth.
 // Must not know monitoring, nor who else is in memory (catalog.ts).
-import type { ActorDescription, Home, Phase } from './activation-home.ts';
+import type { ActorDescription, HandedOver, Home, Phase } from './activation-home.ts';
 import type { AnyBehaviour, LoadedActor, Step, StepContext } from './behaviour.ts';
 import { Commits, type CommitsOwner } from './commits.ts';
 import type { DecisionRow, Effect } from './effect.ts';
 import type { TocsinError } from './errors.ts';
 import { type ActorKey, type ShardId, shardOf } from './ids.ts';
+import { Inbox } from './inbox.ts';
 import { activationLimits, turnLimits, wheelLimits } from './limits.ts';
 import { LiveState, loadedSeq, stepContext } from './live-state.ts';
-import { type Delivery, Mailbox, systemDelivery } from './mailbox.ts';
+import { type Delivery, systemDelivery } from './mailbox.ts';
 import type { Message, ReplyTo } from './message.ts';
-import { type ActivationPorts, mayAct, type Performer, perform } from './perform.ts';
-import {
-  type Quarantine,
-  type QuarantineCause,
-  quarantined,
-  quarantineOf,
-  quarantineRow,
-  releaseRow,
-} from './quarantine.ts';
+import { type ActivationPorts, mayAct, type Performer } from './perform.ts';
+import { type Quarantine, type QuarantineCause, quarantined, quarantineOf } from './quarantine.ts';
+import { commitQuarantine, commitRelease, type Quarantined } from './quarantine-commit.ts';
 import * as refusals from './refusals.ts';
 import { Restarts } from './restarts.ts';
 import { SoftState } from './soft-state.ts';
+import { guarded, performAll } from './step-effects.ts';
 import type { TakesTurns } from './turn-queue.ts';
 
-export class Activation implements Performer, TakesTurns, CommitsOwner {
+export class Activation implements Performer, TakesTurns, CommitsOwner, Quarantined {
   readonly key: ActorKey;
   readonly shard: ShardId;
   readonly ports: ActivationPorts;
@@ -34,16 +30,15 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
   readonly #kind: string;
   readonly #live: LiveState;
   readonly #home: Home;
-  readonly #mailbox = new Mailbox();
+  readonly #inbox = new Inbox();
   readonly #commits: Commits;
-  readonly #restarts: Restarts;
+  /** null: nothing failed yet, nothing waits. */
+  #restartsMade: Restarts | null = null;
   #phase: Phase = 'creating';
   #isPaused = false;
   /** Counts loads: what was asked for by an earlier one no longer counts. */
   #generation = 0;
   #quarantine: Quarantine | null = null;
-  /** The timer message that the actor failed on: it comes again, or its slots would silently end. */
-  #retry: Delivery | null = null;
   #soft: SoftState | null = null;
 
   constructor(key: ActorKey, behaviour: AnyBehaviour, home: Home) {
@@ -53,18 +48,18 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
     this.#kind = behaviour.kind;
     this.#live = new LiveState(behaviour, home.isFreezing);
     this.#home = home;
-    this.#restarts = new Restarts(key, home.ports);
     this.#commits = new Commits(this, home.ports.decisions);
   }
 
-  get phase(): Phase {
-    return this.#phase;
+  get restarts(): Restarts {
+    this.#restartsMade ??= new Restarts(this.key, this.ports);
+    return this.#restartsMade;
   }
 
   /** True where nothing is under way: no message, no commit, no load. */
   get isQuiet(): boolean {
-    if (this.#phase === 'creating') return this.#mailbox.length === 0 && this.#isPaused;
-    return this.#mailbox.length === 0 && this.#commits.pending === 0;
+    if (this.#inbox.length > 0) return false;
+    return this.#phase === 'creating' ? this.#isPaused : this.#commits.pending === 0;
   }
 
   /** True where its state may be read and kept. */
@@ -80,8 +75,8 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
       phase: this.#phase,
       isPaused: this.#isPaused,
       quarantine: this.#quarantine,
-      lastFailure: this.#restarts.lastFailure,
-      messagesWaiting: this.#mailbox.length,
+      lastFailure: this.#restartsMade?.lastFailure ?? null,
+      messagesWaiting: this.#inbox.waiting,
       commitsPending: this.#commits.pending,
       lastSeq: this.#commits.lastSeq,
     };
@@ -107,7 +102,7 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
     }
     this.#phase = 'active';
     // A message is waiting: whether the actor is worth its memory is for the step on that message to say.
-    const isWanted = this.#mailbox.length > 0;
+    const isWanted = this.#inbox.length > 0;
     const effects = isWanted ? first.effects.filter(({ type }) => type !== 'stop') : first.effects;
     this.#enter({ ...first, effects }, null);
     this.#wake();
@@ -120,16 +115,55 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
       try {
         this.#live.keep(this.#live.init(this.key, loaded, this.#context()).state);
       } catch (error) {
-        this.#restarts.lastFailure = `init: ${refusals.textOf(error)}`;
+        this.restarts.lastFailure = `init: ${refusals.textOf(error)}`;
       }
     }
     this.#wake();
   }
 
+  /** What the next owner's actor needs of this one; null: there is none now, or not all of it is committed. */
+  handOver(): HandedOver | null {
+    if (!this.isSteady || this.#commits.pending > 0) return null;
+    return { seq: this.#commits.lastSeq, ...this.#live.handOver(this.#context()) };
+  }
+
+  /** From now on it polls and decides nothing, until `open`. */
+  close(): void {
+    if (this.#phase !== 'gone') this.#inbox.close();
+  }
+
+  /** It may decide. `loaded`: what the store holds now, where that is more than it began with; else null. */
+  open(loaded: LoadedActor | null): void {
+    const waited = this.#phase === 'gone' ? null : this.#inbox.open();
+    if (waited === null) return;
+    if (loaded !== null) this.#rebuild(loaded);
+    for (const delivery of waited.deliveries) this.deliver(delivery);
+    if (waited.saves !== 'no') this.saved(waited.saves === 'soon');
+    this.#wake();
+  }
+
+  /** What another owner committed meanwhile is folded in; polling goes on where the behaviour can, else it starts over. */
+  #rebuild(loaded: LoadedActor): void {
+    const step = this.isSteady ? this.#live.resume(this.key, loaded, this.#context()) : null;
+    this.#commits.lastSeq = Math.max(this.#commits.lastSeq, loadedSeq(loaded));
+    if (step === null) {
+      this.#unload(refusals.notReady('the actor starts over'));
+      this.begin(loaded);
+    } else this.#enter(step, null);
+  }
+
   /** Takes a message. False: its lane is full, the asker was told, it is counted. */
   deliver(delivery: Delivery): boolean {
-    if (this.#phase === 'gone') return true;
-    if (!this.#mailbox.offer(delivery)) {
+    return this.#take(delivery, this.#phase === 'gone' || this.#inbox.offerFromOthers(delivery));
+  }
+
+  /** Of itself: the gate lets it pass. */
+  #deliverOwn(delivery: Delivery): boolean {
+    return this.#take(delivery, this.#phase === 'gone' || this.#inbox.offer(delivery));
+  }
+
+  #take(delivery: Delivery, isTaken: boolean): boolean {
+    if (!isTaken) {
       this.ports.meter.count('mailbox_rejected', 1, delivery.envelope.lane);
       delivery.replyTo?.reject(refusals.mailboxFull(this.key));
       return false;
@@ -141,7 +175,7 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
   turn(endMonoMs: number): boolean {
     this.#home.turnStarts(this.key);
     for (let handled = 0; handled < turnLimits.messages; handled++) {
-      const delivery = this.#next();
+      const delivery = this.#isReady() ? this.#inbox.next() : undefined;
       if (delivery === undefined) return false;
       this.#handle(delivery);
       if (this.ports.clock.monoMs() >= endMonoMs) break;
@@ -149,19 +183,11 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
     return this.#isReady();
   }
 
-  #next(): Delivery | undefined {
-    if (!this.#isReady()) return undefined;
-    const retry = this.#retry;
-    if (retry === null) return this.#mailbox.take();
-    this.#retry = null;
-    return retry;
-  }
-
   #isReady(): boolean {
     if (this.#phase !== 'active' || this.#isPaused) return false;
-    if (this.#commits.pending >= activationLimits.commitsPending) return false;
-    if (this.#commits.heldCount >= activationLimits.held) return false;
-    return this.#retry !== null || this.#mailbox.length > 0;
+    const { pending, heldCount } = this.#commits;
+    const { commitsPending, held } = activationLimits;
+    return pending < commitsPending && heldCount < held && this.#inbox.isFull;
   }
 
   #wake(): void {
@@ -187,7 +213,7 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
       step = this.#live.step(envelope.message, this.#context());
     } catch (error) {
       replyTo?.reject(refusals.stepFailed(this.key, error));
-      if (delivery.isTimer) this.#retry = delivery;
+      if (delivery.isTimer) this.#inbox.again(delivery);
       this.#failed(error, envelope.message.kind, () => this.#wake());
       return;
     }
@@ -195,18 +221,17 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
   }
 
   #context(): StepContext<unknown> {
-    return stepContext(this.ports, this.key, this.#commits.pending === 0, this.#quarantine);
+    const { ports, key } = this;
+    const context = stepContext(ports, key, this.#commits.pending === 0, this.#quarantine);
+    return this.#inbox.isClosed ? { ...context, documents: null } : context;
   }
 
-  /** The step holds: its commits first, so that whatever it says waits for them, in whatever order it lists them. */
+  /** The step holds: its commits first. */
   #enter(step: Step<unknown>, replyTo: ReplyTo | null): void {
     this.#live.keep(step.state);
-    for (const effect of step.effects) if (effect.type === 'commit') this.#perform(effect);
-    for (const effect of step.effects) {
-      if (effect.type !== 'commit' && effect.type !== 'stop') this.#perform(effect);
-    }
+    const isLast = performAll(step.effects, this);
     if (replyTo !== null) this.#reply(step, replyTo);
-    if (step.effects.some((effect) => effect.type === 'stop')) this.stop();
+    if (isLast) this.stop();
   }
 
   #reply({ reply, replyWhen }: Step<unknown>, replyTo: ReplyTo): void {
@@ -219,34 +244,18 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
     }
   }
 
-  #perform(effect: Effect): void {
-    this.#guard(effect.type, () => perform(effect, this));
-  }
-
-  /** A port that fails must not take the actor's turn with it. */
-  #guard(type: Effect['type'], run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.ports.meter.count('effects_failed', 1, type);
-      const fields = { key: this.key, effect: type, error: refusals.textOf(error) };
-      this.ports.logger.error('effect.failed', fields);
-    }
-  }
-
   commit(rows: readonly DecisionRow[]): void {
     this.#commits.commit(rows);
   }
 
   commitAcknowledged(): void {
-    this.#restarts.succeeded();
+    this.#restartsMade?.succeeded();
     this.#wake();
   }
 
   commitFailed(error: unknown): void {
     this.ports.meter.count('activations_reloaded', 1);
-    const fields = { key: this.key, error: refusals.textOf(error) };
-    this.ports.logger.warn('actor.reloading', fields);
+    this.ports.logger.warn('actor.reloading', { key: this.key, error: refusals.textOf(error) });
     this.#unload(refusals.commitFailed(this.key, error));
     this.commitsSettled();
   }
@@ -261,15 +270,15 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
     this.#phase = 'creating';
     this.#isPaused = true;
     this.#live.forget();
-    this.#retry = null;
+    this.#inbox.again(null);
     this.ports.timers.cancelAll(this.key);
-    this.#restarts.cancel('resume');
-    this.#restarts.cancel('reload');
+    this.#restartsMade?.cancel('resume');
+    this.#restartsMade?.cancel('reload');
     this.#commits.reset(error);
   }
 
   #reloadLater(): void {
-    this.#restarts.reloadLater(() => void this.#reload());
+    this.restarts.reloadLater(() => void this.#reload());
   }
 
   async #reload(): Promise<void> {
@@ -278,7 +287,7 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
     try {
       loaded = await this.#home.reload(this.key);
     } catch (error) {
-      if (generation === this.#generation && !this.#isLost(error)) this.#reloadLater();
+      if (generation === this.#generation && !this.isLost(error)) this.#reloadLater();
       return;
     }
     if (generation === this.#generation) this.begin(loaded);
@@ -286,16 +295,16 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
 
   /** A step or `init` threw: pauses, or quarantines; `resume` runs after the pause. */
   #failed(error: unknown, messageKind: string, resume: () => void): void {
-    const verdict = this.#restarts.failed(error, messageKind, this.#kind);
+    const verdict = this.restarts.failed(error, messageKind, this.#kind);
     if (verdict.type === 'quarantine') {
-      this.quarantine(this.#restarts.lastFailure ?? messageKind, 'failures');
+      this.quarantine(this.restarts.lastFailure ?? messageKind, 'failures');
       // Where `init` failed it stays without a state.
       this.#phase = 'active';
       this.#wake();
       return;
     }
     this.#isPaused = true;
-    this.#restarts.waitFor('resume', verdict.delayMs, () => {
+    this.restarts.waitFor('resume', verdict.delayMs, () => {
       this.#isPaused = false;
       resume();
     });
@@ -306,29 +315,23 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
     if (this.#quarantine !== null || this.#phase === 'gone') return;
     const record = quarantined(reason, cause, this.ports.clock.nowMs(), 1);
     this.#quarantine = record;
-    this.#retry = null;
+    this.#inbox.again(null);
     if (this.#phase === 'active') this.#isPaused = false;
     this.ports.timers.cancelAll(this.key);
-    this.#restarts.cancel('resume');
+    this.#restartsMade?.cancel('resume');
     this.ports.meter.count('quarantines', 1);
     this.ports.logger.error('actor.quarantined', { key: this.key, reason });
-    this.#commitQuarantine(record, 1);
+    commitQuarantine(this, this.#commits, record);
     this.#home.quarantined(this.key, record);
     this.#wake();
   }
 
-  /** The pause holds at once; its commit is tried until it is durable, or the shard is someone else's. */
-  #commitQuarantine(record: Quarantine, attempt: number): void {
-    this.#commits.decide([quarantineRow(record)]).catch((error: unknown) => {
-      if (this.#isLost(error) || this.#quarantine !== record) return;
-      this.#restarts.waitFor('quarantine', this.#restarts.backOff(attempt), () =>
-        this.#commitQuarantine(record, attempt + 1),
-      );
-    });
+  isStill(record: Quarantine): boolean {
+    return this.#quarantine === record;
   }
 
   /** True where the error says that the shard is someone else's: the activation is gone then. */
-  #isLost(error: unknown): boolean {
+  isLost(error: unknown): boolean {
     if (refusals.codeOf(error) !== 'RT_NOT_OWNER') return false;
     this.drop(refusals.notOwner(this.key, error));
     return true;
@@ -337,37 +340,34 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
   /** Commits the end of the quarantine and starts anew from the store. Rejects as `Decisions.commit` does. */
   async liftQuarantine(): Promise<void> {
     const record = this.#quarantine;
-    if (record === null) return;
-    try {
-      await this.#commits.decide([releaseRow(record, this.ports.clock.nowMs())]);
-    } catch (error) {
-      this.#isLost(error);
-      throw error;
-    }
-    if (this.#quarantine !== record) return;
+    if (record === null || !(await commitRelease(this, this.#commits, record))) return;
     this.#quarantine = null;
-    this.#restarts.forgive();
+    this.#restartsMade?.forgive();
     this.#unload(refusals.notReady('the actor is being released'));
     await this.#reload();
   }
 
   release(type: Effect['type'], leave: () => void): void {
     if (this.#commits.pending === 0 && !mayAct(this, type)) return;
-    this.#commits.hold(() => this.#guard(type, leave), null);
+    this.#commits.hold(() => guarded(type, this, leave), null);
   }
 
   tellSelf(message: Message): void {
-    this.deliver(systemDelivery(this.key, message));
+    this.#deliverOwn(systemDelivery(this.key, message));
   }
 
   startTimer(id: string, dueMonoMs: number, message: Message): void {
-    this.ports.timers.start(this.key, id, dueMonoMs, () => {
-      if (this.deliver({ ...systemDelivery(this.key, message), isTimer: true })) return;
-      this.startTimer(id, this.ports.clock.monoMs() + wheelLimits.retryMs, message);
-    });
+    this.ports.timers.startFor(this, id, dueMonoMs, message);
+  }
+
+  timerFired(id: string, message: Message): void {
+    const delivery = { ...systemDelivery(this.key, message), isTimer: true };
+    if (this.#deliverOwn(delivery)) return;
+    this.startTimer(id, this.ports.clock.monoMs() + wheelLimits.retryMs, message);
   }
 
   saved(urgent: boolean): void {
+    if (this.#inbox.saves(urgent)) return;
     this.#soft ??= new SoftState(this, this.#live, this.#commits);
     this.#soft.changed(urgent);
   }
@@ -377,14 +377,14 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
     this.#phase = 'deactivating';
     this.#commits.hold(() => {
       (this.#soft ?? new SoftState(this, this.#live, this.#commits)).leave();
-      this.#leave(this.#mailbox.drain());
+      this.#leave(this.#inbox.drain());
     }, null);
   }
 
   /** Ends at once: nothing held leaves, every asker gets `error`. */
   drop(error: TocsinError): void {
     if (this.#phase === 'gone') return;
-    const waiting = this.#mailbox.drain();
+    const waiting = this.#inbox.empty();
     this.#unload(error);
     this.#leave([]);
     for (const { replyTo } of waiting) replyTo?.reject(error);
@@ -394,7 +394,7 @@ export class Activation implements Performer, TakesTurns, CommitsOwner {
     this.#phase = 'gone';
     this.#generation++;
     this.ports.timers.cancelAll(this.key);
-    this.#restarts.cancelAll();
+    this.#restartsMade?.cancelAll();
     this.#home.gone(this.key, leftovers);
   }
 }

@@ -49,7 +49,21 @@ export interface Behaviour<State, In extends Message, Documents> {
   readonly version: number;
   /** State after load; its effects arm timers. Must accept an empty `loaded`: an actor that does not exist yet. */
   init(key: ActorKey, loaded: LoadedActor, context: StepContext<Documents>): Step<State>;
+  /**
+   * The actor polled on what it had loaded, then its shard was claimed and read again: state with everything of `loaded`,
+   * polling as it is. Absent: it starts over by `init`.
+   */
+  resume?(
+    state: State,
+    from: { readonly key: ActorKey; readonly loaded: LoadedActor },
+    context: StepContext<Documents>,
+  ): Step<State>;
   step(state: State, message: In, context: StepContext<Documents>): Step<State>;
+  /**
+   * What the actor of the next owner must be told beside the soft state, at a planned hand-off: a message to it, or null.
+   * Absent: nothing.
+   */
+  handOver?(state: State, context: StepContext<Documents>): Message | null;
   /** Soft state as data for the codec; null: nothing to keep. */
   snapshot(state: State): unknown;
   /** True: the message changes nothing and may be asked of a quarantined actor. */

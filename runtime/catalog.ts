@@ -2,7 +2,7 @@
 // Its three ways in: a message (`deliver`), a shard's load (`activate`), and loss of shards (`dropShards`).
 // Must not know who owns which shard, nor how messages get here (router.ts).
 import { Activation } from './activation.ts';
-import type { ActorDescription, Home } from './activation-home.ts';
+import type { ActorDescription, HandedOver, Home } from './activation-home.ts';
 import type { AnyBehaviour, LoadedActor } from './behaviour.ts';
 import { TocsinError } from './errors.ts';
 import type { ActorKey, ShardId } from './ids.ts';
@@ -29,8 +29,8 @@ export interface CatalogOptions {
   readonly freeze?: boolean;
   /** An actor was quarantined now (not: loaded so). */
   readonly onQuarantine?: (key: ActorKey, record: Quarantine) => void;
-  /** Called before each turn with the actor whose turn it is: what the watchdog names when the event loop stalls. */
-  readonly onTurn?: (key: ActorKey) => void;
+  /** Called with the actor that is at work, null after it: what the watchdog names when the event loop stalls. */
+  readonly onTurn?: (key: ActorKey | null) => void;
 }
 
 export interface CatalogCounts {
@@ -48,16 +48,26 @@ export interface Catalog {
   /**
    * Puts a message into the mailbox of its actor, activating it first where it is not in memory. Never throws; what goes
    * wrong goes to `replyTo` (null: nobody waits): `RT_MAILBOX_FULL`, `RT_NOT_OWNER`, `RT_NOT_READY`, `RT_QUEUE_FULL`, …
+   * A `releaseMessage` is answered here, as `release` is: so it reaches an actor wherever it lives.
    */
   deliver(envelope: Envelope, replyTo: ReplyTo | null): void;
   /** Activates with what a shard's load read; ignored where the actor is in memory already. Runs `init` at once. */
-  activate(key: ActorKey, loaded: LoadedActor): void;
+  activate(key: ActorKey, loaded: LoadedActor, gate?: 'open' | 'closed'): void;
+  /** It polls on and decides nothing: messages to it and its observations wait. Nothing where it is not in memory. */
+  close(key: ActorKey): void;
+  /**
+   * Ends `close`, and `activate` with a closed gate. `loaded`: what the store holds of it now, where that may be more than
+   * it was activated with; null: nothing new. One that is not in memory is activated.
+   */
+  open(key: ActorKey, loaded: LoadedActor | null): void;
+  /** What the next owner's actor needs beside what is stored; null: not in memory, or it cannot be read now. */
+  handOver(key: ActorKey): HandedOver | null;
   /** These shards are no longer this node's: their actors end, unreleased replies are `RT_NOT_OWNER`. Returns how many. */
   dropShards(shards: ReadonlySet<ShardId>): number;
   /** Pauses an actor and commits that; it is not started where it is not in memory. */
   quarantine(key: ActorKey, reason: string, cause: QuarantineCause): void;
-  /** Ends a quarantine: commits it and starts the actor from the store. Resolves at once where there is none. */
-  release(key: ActorKey): Promise<void>;
+  /** Ends a quarantine: commits it and starts the actor from the store. False, at once: there is none. */
+  release(key: ActorKey): Promise<boolean>;
   /** null: not in memory. */
   describe(key: ActorKey): ActorDescription | null;
   /** Descriptions of actors for which `wanted` holds, at most `limit`. */
@@ -67,6 +77,9 @@ export interface Catalog {
   /** Refuses user messages (`RT_NOT_READY`) from now on; resolves once nothing is under way in any actor. */
   drain(): Promise<void>;
 }
+
+/** Ends an actor's quarantine, through the router; its answer is that of `Catalog.release`. */
+export const releaseMessage = { kind: 'actor.release' } as const;
 
 /** While draining, how often to look whether everything is quiet. */
 const drainPollMs = 10;
@@ -83,12 +96,13 @@ class ActorCatalog implements Catalog, Home {
   readonly #options: CatalogOptions;
   readonly #activations = new Map<ActorKey, Activation>();
   #isDraining = false;
+  #atWork: ActorKey | null = null;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
     this.ports = options.ports;
     this.isFreezing = options.freeze ?? false;
-    this.turns = new TurnQueue(options.ports.clock);
+    this.turns = new TurnQueue(options.ports.clock, () => this.#works(null));
   }
 
   deliver(envelope: Envelope, replyTo: ReplyTo | null): void {
@@ -96,11 +110,29 @@ class ActorCatalog implements Catalog, Home {
       replyTo?.reject(refusals.notReady('the node is stopping'));
       return;
     }
-    this.#deliver({ envelope, replyTo, isTimer: false });
+    if (envelope.message.kind === releaseMessage.kind) void this.#released(envelope.to, replyTo);
+    else this.#deliver({ envelope, replyTo, isTimer: false });
   }
 
-  activate(key: ActorKey, loaded: LoadedActor): void {
-    if (!this.#activations.has(key)) this.#create(key).begin(loaded);
+  activate(key: ActorKey, loaded: LoadedActor, gate: 'open' | 'closed' = 'open'): void {
+    if (this.#activations.has(key)) return;
+    const activation = this.#create(key);
+    if (gate === 'closed') activation.close();
+    this.#begin(activation, loaded);
+  }
+
+  close(key: ActorKey): void {
+    this.#activations.get(key)?.close();
+  }
+
+  open(key: ActorKey, loaded: LoadedActor | null): void {
+    const known = this.#activations.get(key);
+    if (known !== undefined) this.#during(key, () => known.open(loaded));
+    else if (loaded !== null) this.activate(key, loaded);
+  }
+
+  handOver(key: ActorKey): HandedOver | null {
+    return this.#activations.get(key)?.handOver() ?? null;
   }
 
   dropShards(shards: ReadonlySet<ShardId>): number {
@@ -123,14 +155,16 @@ class ActorCatalog implements Catalog, Home {
     else this.#load(activation);
   }
 
-  async release(key: ActorKey): Promise<void> {
+  async release(key: ActorKey): Promise<boolean> {
     let activation = this.#activations.get(key);
     if (activation === undefined) {
       const loaded = await this.#options.load(key);
       this.activate(key, loaded);
       activation = this.#activations.get(key);
     }
-    await activation?.liftQuarantine();
+    if (activation === undefined || activation.describe().quarantine === null) return false;
+    await activation.liftQuarantine();
+    return true;
   }
 
   describe(key: ActorKey): ActorDescription | null {
@@ -188,7 +222,7 @@ class ActorCatalog implements Catalog, Home {
   }
 
   turnStarts(key: ActorKey): void {
-    this.#options.onTurn?.(key);
+    this.#works(key);
   }
 
   gone(key: ActorKey, leftovers: readonly Delivery[]): void {
@@ -198,6 +232,35 @@ class ActorCatalog implements Catalog, Home {
 
   quarantined(key: ActorKey, record: Quarantine): void {
     this.#options.onQuarantine?.(key, record);
+  }
+
+  #works(key: ActorKey | null): void {
+    if (this.#atWork === key) return;
+    this.#atWork = key;
+    this.#options.onTurn?.(key);
+  }
+
+  /** Work of an actor outside its turns: while it is loaded, or on behalf of another one. */
+  #during(key: ActorKey, work: () => void): void {
+    const before = this.#atWork;
+    this.#works(key);
+    work();
+    this.#works(before);
+  }
+
+  #begin(activation: Activation, loaded: LoadedActor): void {
+    this.#during(activation.key, () => activation.begin(loaded));
+  }
+
+  /** A shard that is being claimed takes no commit yet: asked again later. */
+  async #released(key: ActorKey, replyTo: ReplyTo | null): Promise<void> {
+    try {
+      const isReleased = await this.release(key);
+      replyTo?.resolve(isReleased);
+    } catch (error) {
+      const isKnown = error instanceof TocsinError && error.code !== 'RT_COMMIT_FAILED';
+      replyTo?.reject(isKnown ? error : refusals.notReady('the release was not committed', error));
+    }
   }
 
   #deliver(delivery: Delivery): void {
@@ -231,8 +294,8 @@ class ActorCatalog implements Catalog, Home {
     try {
       const loaded = this.#options.load(activation.key);
       if (loaded instanceof Promise) {
-        loaded.then((read) => activation.begin(read)).catch(unloadable);
-      } else activation.begin(loaded);
+        loaded.then((read) => this.#begin(activation, read)).catch(unloadable);
+      } else this.#begin(activation, loaded);
     } catch (error) {
       unloadable(error);
     }

@@ -21,6 +21,14 @@ export function systemClock(): Clock {
   };
 }
 
+/**
+ * Returns what to add to this thread's monotonic instants to get those of the machine, ms: the clock of each thread has an
+ * origin of its own, so instants that cross from thread to thread are the machine's.
+ */
+export function monoOriginMs(): number {
+  return originMs;
+}
+
 function scheduleAt(atMonoMs: number, task: () => void): () => void {
   let timeout: NodeJS.Timeout;
   const arm = (): void => {

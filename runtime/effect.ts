@@ -79,6 +79,14 @@ export interface TickWrite {
   readonly value: unknown;
 }
 
+/** Whose newest tick is wanted. */
+export interface TicksOf {
+  readonly check: string;
+  readonly zone: string;
+  /** The newest slot that the asker passed over or that is known to have run; comes back as it was given. */
+  readonly passedMs: number;
+}
+
 export type Effect =
   /** Commit these rows together; replies and sends of this and later steps wait for it. */
   | { readonly type: 'commit'; readonly rows: readonly DecisionRow[] }
@@ -103,11 +111,8 @@ export type Effect =
       readonly rev: number;
       readonly documents: unknown;
     }
-  /** Read the newest stored tick of each (check, zone); comes back as `{ kind: 'ticks.read', ticks }`. */
-  | {
-      readonly type: 'readTicks';
-      readonly of: readonly { readonly check: string; readonly zone: string }[];
-    }
+  /** Read the newest stored tick of each (check, zone); comes back as `{ kind: 'ticks.read', ticks, of }`. */
+  | { readonly type: 'readTicks'; readonly of: readonly TicksOf[] }
   /** Soft state changed: write it within 250 ms (`urgent`) or with the next round (60 s). */
   | { readonly type: 'save'; readonly urgent: boolean }
   /** Count into a metric `tocsin_<name>_total`. */

@@ -7,7 +7,7 @@ import { deepFreeze } from './freeze.ts';
 import { type ActorKey, tenantOf } from './ids.ts';
 import type { Message, ReplyTo } from './message.ts';
 import type { ActivationPorts } from './perform.ts';
-import type { Quarantine } from './quarantine.ts';
+import { type Quarantine, quarantineOf } from './quarantine.ts';
 
 export class LiveState {
   readonly #behaviour: AnyBehaviour;
@@ -25,6 +25,17 @@ export class LiveState {
     const step = this.#behaviour.init(key, loaded, context);
     assert(Array.isArray(step?.effects), 'a step has effects');
     return step;
+  }
+
+  /** Returns the step that folds in what was read after all of it was known; null: the actor starts over. */
+  resume(key: ActorKey, loaded: LoadedActor, context: StepContext<unknown>): Step<unknown> | null {
+    if (this.#behaviour.resume === undefined || quarantineOf(loaded) !== null) return null;
+    try {
+      return this.#behaviour.resume(this.#state, { key, loaded }, context);
+    } catch {
+      // What is wrong shows in `init`.
+      return null;
+    }
   }
 
   /** Returns the step on this message; the state stays until `keep`. Throws what the behaviour throws. */
@@ -48,6 +59,12 @@ export class LiveState {
   /** Returns soft state as data, null where there is none to keep. */
   snapshot(): unknown {
     return this.#behaviour.snapshot(this.#state);
+  }
+
+  /** Returns soft state, and what else the next owner's actor must be told. */
+  handOver(context: StepContext<unknown>): { body: unknown; rest: Message | null } {
+    const rest = this.#behaviour.handOver?.(this.#state, context) ?? null;
+    return { body: this.snapshot(), rest };
   }
 
   /** Answers a query without changing anything; what is none, or finds no state, gets `refusal`. */

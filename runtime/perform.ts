@@ -3,7 +3,7 @@
 // The lease is asked here, at the point of effect; what an acknowledged commit releases needs no lease: the ack proves it.
 import { never } from './assert.ts';
 import type { DocumentsCache } from './documents.ts';
-import type { DecisionRow, Effect } from './effect.ts';
+import type { DecisionRow, Effect, TicksOf } from './effect.ts';
 import type { ActorKey, Epoch } from './ids.ts';
 import type { Message } from './message.ts';
 import type {
@@ -121,17 +121,14 @@ function requestId(request: unknown): unknown {
 }
 
 /** Ticks that cannot be read come back as none, and are counted: an actor that starts must not wait for ever. */
-function readTicks(
-  of: readonly { readonly check: string; readonly zone: string }[],
-  actor: Performer,
-): void {
+function readTicks(of: readonly TicksOf[], actor: Performer): void {
   const { key, ports } = actor;
   ports.ticks.last(key, of).then(
-    (ticks) => actor.tellSelf({ kind: 'ticks.read', ticks } as Message),
+    (ticks) => actor.tellSelf({ kind: 'ticks.read', ticks, of } as Message),
     (error: unknown) => {
       ports.meter.count('ticks_unread', of.length);
       ports.logger.warn('ticks.unread', { key, error: String(error) });
-      actor.tellSelf({ kind: 'ticks.read', ticks: [] } as Message);
+      actor.tellSelf({ kind: 'ticks.read', ticks: [], of } as Message);
     },
   );
 }

@@ -145,6 +145,11 @@ export interface StateStore {
     readonly documents: readonly (DocumentRow & { body: Uint8Array })[];
     readonly states: readonly (SoftStateRow & { body: Uint8Array })[];
   }>;
+  /** Documents of one actor, by (kind, id): the nodes' copies of a tenant's are read so. */
+  readDocuments(
+    shard: ShardId,
+    key: ActorKey,
+  ): Promise<readonly (DocumentRow & { body: Uint8Array })[]>;
   putStates(shard: ShardId, ts: number, rows: readonly SoftStateRow[]): Promise<void>;
   putDocuments(shard: ShardId, ts: number, rows: readonly DocumentRow[]): Promise<void>;
   /** The tenant's listing of entities. `label` null removes. */
@@ -268,50 +273,6 @@ export interface Store {
   /** Resolves where the store answers, rejects else. */
   ping(): Promise<void>;
   close(): Promise<void>;
-}
-
-/** A node's sign of life in the store: `n` grows while its main loop and the store work. */
-export interface Beat {
-  readonly node: string;
-  readonly incarnation: string;
-  readonly n: number;
-}
-
-/** Classes A and B of a cluster: the agreed view, one row changed by compare-and-set, and the beats. Errors as `Authority`. */
-export interface ViewStore {
-  /** null: the cluster was never started. */
-  readView(
-    level: ReadLevel,
-  ): Promise<{ readonly version: number; readonly body: Uint8Array } | null>;
-  /** Compare-and-set on exactly the version `from` (0: there is none yet). False: refused. */
-  casView(change: {
-    readonly from: number;
-    readonly to: number;
-    readonly body: Uint8Array;
-  }): Promise<boolean>;
-  writeBeat(beat: Beat): Promise<void>;
-  readBeats(): Promise<readonly Beat[]>;
-  deleteBeat(of: Pick<Beat, 'node' | 'incarnation'>): Promise<void>;
-}
-
-/** A store that several nodes share. */
-export interface ClusterStore extends Store {
-  readonly views: ViewStore;
-}
-
-/** Carries envelopes between nodes: bytes to a node, bytes from a node. At most once. */
-export interface Transport {
-  send(to: string, frame: Uint8Array): void;
-  onFrame(listener: (from: string, frame: Uint8Array) => void): void;
-  close(): Promise<void>;
-}
-
-/** Knows who owns a shard. */
-export interface Directory {
-  /** null: nobody that this node knows of. `local` true: this node. */
-  lookup(
-    shard: ShardId,
-  ): { readonly node: string; readonly local: boolean; readonly epoch: Epoch } | null;
 }
 
 /** Runs probes of the zones of this node. `done` is called exactly once. */

@@ -10,6 +10,14 @@ export function notOwner(key: ActorKey, cause?: unknown): TocsinError {
   });
 }
 
+/** As `notOwner`, and who owns it: the asker's directory learns of it. */
+export function moved(key: ActorKey, to: { node: string; epoch: number }): TocsinError {
+  return new TocsinError('RT_NOT_OWNER', 'another node owns the actor', {
+    retryable: true,
+    details: { key, node: to.node, epoch: to.epoch },
+  });
+}
+
 export function notReady(reason: string, cause?: unknown): TocsinError {
   return new TocsinError('RT_NOT_READY', reason, { retryable: true, cause });
 }

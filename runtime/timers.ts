@@ -4,7 +4,7 @@
 // Must not know what fires. Restarting nothing, persisting nothing: whoever owns a timer starts it again after a load.
 
 import { assert } from './assert.ts';
-import { DueHeap, type TimerEntry } from './due-heap.ts';
+import { DueHeap, type TimerEntry, type TimerTarget } from './due-heap.ts';
 import { wheelLimits } from './limits.ts';
 import type { Clock, Meter } from './ports.ts';
 
@@ -14,6 +14,8 @@ export interface Timers {
    * same owner and id. A due time in the past fires at the next turn of the event loop, never inside this call.
    */
   start(owner: string, id: string, dueMonoMs: number, fire: () => void): void;
+  /** As `start` for the target's key; calls `timerFired`. */
+  startFor(target: TimerTarget, id: string, dueMonoMs: number, message: unknown): void;
   /** True where a timer was running; it will not fire. */
   cancel(owner: string, id: string): boolean;
   /** Returns how many timers of the owner were cancelled. */
@@ -29,6 +31,11 @@ export interface Timers {
 export interface TimersOptions {
   readonly clock: Clock;
   readonly meter?: Meter;
+  /**
+   * Turns come at multiples of this only, so that timers which are due close together share one wake of the process: each
+   * fires up to so much later, a periodic one always by the same. Default 0: at the due instant.
+   */
+  readonly gatherMs?: number;
   /** A turn came at least 300 ms late: the process was stopped or blocked. Called before the late timers fire. */
   readonly onPause?: (lateMs: number) => void;
 }
@@ -64,6 +71,7 @@ class TimerWheel implements Timers {
   readonly #clock: Clock;
   readonly #meter: Meter | undefined;
   readonly #onPause: ((lateMs: number) => void) | undefined;
+  readonly #gatherMs: number;
   readonly #levels: Level[] = Array.from({ length: levels }, () => ({
     heads: new Array<TimerEntry | null>(slots).fill(null),
     earliest: new Float64Array(slots).fill(Number.POSITIVE_INFINITY),
@@ -83,6 +91,7 @@ class TimerWheel implements Timers {
     this.#clock = options.clock;
     this.#meter = options.meter;
     this.#onPause = options.onPause;
+    this.#gatherMs = options.gatherMs ?? 0;
     this.#tick = Math.floor(options.clock.monoMs() / tickMs);
   }
 
@@ -91,6 +100,18 @@ class TimerWheel implements Timers {
   }
 
   start(owner: string, id: string, dueMonoMs: number, fire: () => void): void {
+    this.#start({ owner, id, dueMonoMs }, fire, null);
+  }
+
+  startFor(target: TimerTarget, id: string, dueMonoMs: number, message: unknown): void {
+    this.#start({ owner: target.key, id, dueMonoMs }, target, message);
+  }
+
+  #start(
+    { owner, id, dueMonoMs }: Pick<TimerEntry, 'owner' | 'id' | 'dueMonoMs'>,
+    fire: TimerEntry['fire'],
+    message: unknown,
+  ): void {
     assert(Number.isFinite(dueMonoMs), 'a timer has a due instant');
     this.cancel(owner, id);
     const entry: TimerEntry = {
@@ -99,6 +120,7 @@ class TimerWheel implements Timers {
       dueMonoMs,
       seq: this.#nextSeq++,
       fire,
+      message,
       level: -1,
       slot: 0,
       before: null,
@@ -108,8 +130,9 @@ class TimerWheel implements Timers {
     this.#remember(entry);
     this.#place(entry);
     // Armed for now where it is overdue already: a due instant in the past is no pause of this process.
-    const atMonoMs = Math.max(dueMonoMs, this.#clock.monoMs());
-    if (!this.#isTurning && atMonoMs < this.#armedAtMonoMs) this.#arm(atMonoMs);
+    if (this.#isTurning || dueMonoMs >= this.#armedAtMonoMs) return;
+    const atMonoMs = this.#gathered(Math.max(dueMonoMs, this.#clock.monoMs()));
+    if (atMonoMs < this.#armedAtMonoMs) this.#arm(atMonoMs);
   }
 
   cancel(owner: string, id: string): boolean {
@@ -249,8 +272,14 @@ class TimerWheel implements Timers {
       this.#isTurning = false;
       const next = this.#nextDue();
       // Never armed in the past: what is overdue because a turn was full counts as due now, not as a pause.
-      if (next < Number.POSITIVE_INFINITY) this.#arm(Math.max(next, nowMonoMs));
+      if (next < Number.POSITIVE_INFINITY) this.#arm(this.#gathered(Math.max(next, nowMonoMs)));
     }
+  }
+
+  /** Returns the instant of the turn that serves what is due at `monoMs`. */
+  #gathered(monoMs: number): number {
+    const every = this.#gatherMs;
+    return every === 0 ? monoMs : Math.ceil(monoMs / every) * every;
   }
 
   /** Moves to the tick of `nowMonoMs`: every slot that was entered on the way is dealt out again. */
@@ -290,7 +319,9 @@ class TimerWheel implements Timers {
       if (entry === null) break;
       this.#forget(entry);
       if (nowMonoMs - entry.dueMonoMs >= pauseMs) lateCount++;
-      entry.fire();
+      const { fire, id, message } = entry;
+      if (typeof fire === 'function') fire();
+      else fire.timerFired(id, message);
     }
     return lateCount;
   }

@@ -18,10 +18,13 @@ const turnsPerRun = 1024;
 export class TurnQueue {
   readonly #clock: Clock;
   readonly #ready = new Ring<TakesTurns>();
+  readonly #onRest: () => void;
   #isScheduled = false;
 
-  constructor(clock: Clock) {
+  /** `onRest`: after each run, when nobody is at work. */
+  constructor(clock: Clock, onRest: () => void = () => undefined) {
     this.#clock = clock;
+    this.#onRest = onRest;
   }
 
   get length(): number {
@@ -47,11 +50,12 @@ export class TurnQueue {
     const endMonoMs = this.#clock.monoMs() + turnLimits.ms;
     for (let turn = 0; turn < turnsPerRun; turn++) {
       const actor = this.#ready.shift();
-      if (actor === undefined) return;
+      if (actor === undefined) break;
       actor.isQueued = false;
       if (actor.turn(endMonoMs)) this.add(actor);
       if (this.#clock.monoMs() >= endMonoMs) break;
     }
+    this.#onRest();
     if (this.#ready.length > 0) this.#schedule();
   }
 }

@@ -2,7 +2,7 @@
 // its time is aborted, which kills its thread. Threads start with the first task; all but one end after a quiet minute.
 // Must not know what the tasks are: the caller names the entry file. Settings after clustering §19.
 import { availableParallelism } from 'node:os';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import { TocsinError } from './errors.ts';
 import { workerLimits } from './limits.ts';
 import type { WorkerPool } from './ports.ts';
@@ -31,6 +31,7 @@ class PiscinaPool implements WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #queueLengthMax: number;
   #pool: Piscina | null = null;
+  #starting: Promise<Piscina> | null = null;
   #isClosed = false;
 
   constructor(options: WorkerPoolOptions) {
@@ -46,8 +47,9 @@ class PiscinaPool implements WorkerPool {
   ): Promise<Result> {
     if (this.#isClosed) throw queueFull('closed worker pool');
     options.signal?.throwIfAborted();
-    this.#pool ??= this.#start();
-    if (this.#pool.queueSize >= this.#queueLengthMax) throw queueFull('worker pool');
+    const pool = await this.#started();
+    options.signal?.throwIfAborted();
+    if (pool.queueSize >= this.#queueLengthMax) throw queueFull('worker pool');
     const abort = new AbortController();
     const onAbort = (): void => abort.abort();
     // Not AbortSignal.timeout: this one keeps the process alive while a thread starts, and is gone with its task.
@@ -58,7 +60,7 @@ class PiscinaPool implements WorkerPool {
     }, options.timeoutMs);
     options.signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      return (await this.#pool.run(task, { signal: abort.signal })) as Result;
+      return (await pool.run(task, { signal: abort.signal })) as Result;
     } catch (cause) {
       options.signal?.throwIfAborted();
       if (!isLate) throw cause;
@@ -72,11 +74,20 @@ class PiscinaPool implements WorkerPool {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#pool?.destroy();
+    await (await this.#starting)?.destroy();
     this.#pool = null;
   }
 
-  #start(): Piscina {
+  async #started(): Promise<Piscina> {
+    this.#starting ??= this.#start();
+    this.#pool = await this.#starting;
+    if (this.#isClosed) throw queueFull('closed worker pool');
+    return this.#pool;
+  }
+
+  /** Loads the package with the first task: most nodes have none for days. */
+  async #start(): Promise<Piscina> {
+    const { Piscina } = await import('piscina');
     const threads = this.#options.threads ?? Math.max(1, availableParallelism() - 2);
     return new Piscina({
       filename: this.#options.filename,

@@ -6,6 +6,7 @@ import { root } from './setup.js';
 
 const wanted = [
   'main.ts',
+  'main',
   'config',
   'runtime',
   'actors',

@@ -7,7 +7,17 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const sourceFolders = ['runtime', 'actors', 'cluster', 'store', 'prober', 'api', 'cli', 'config'];
+const sourceFolders = [
+  'main',
+  'runtime',
+  'actors',
+  'cluster',
+  'store',
+  'prober',
+  'api',
+  'cli',
+  'config',
+];
 
 function digest(parts) {
   const hash = createHash('sha256');

@@ -4,10 +4,13 @@ import { join } from 'node:path';
 import { root, setUp } from './setup.js';
 
 setUp();
+// Built just now where it was not there.
+const { engineArguments, engineEnvironment } = await import('../dist/runtime/engine.js');
 const node = spawn(
   process.execPath,
-  ['--enable-source-maps', join(root, 'dist', 'main.js'), 'node', ...process.argv.slice(2)],
+  [...engineArguments, join(root, 'dist', 'main.js'), 'node', ...process.argv.slice(2)],
   {
+    env: { ...engineEnvironment, ...process.env },
     stdio: 'inherit',
   },
 );

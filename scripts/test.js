@@ -43,18 +43,23 @@ const integration = existsSync(folder)
       .filter((name) => name.endsWith('.test.ts'))
       .map((name) => `test/integration/${name}`)
   : [];
+/** They fill both cores by themselves. */
+const simulations = ['test/sim.test.ts', 'test/sim-cluster.test.ts'].filter((name) =>
+  existsSync(join(root, name)),
+);
 let well = true;
 if (named.length > 0) {
   well = await runTap('named tests', ['--disable-coverage', '--timeout=600', ...named]);
 } else {
   well = await runTap('unit, property and conformance tests', []);
-  if (integration.length > 0) {
+  if (integration.length + simulations.length > 0) {
     well =
-      (await runTap('tests with real processes', [
+      (await runTap('tests with real processes and servers, simulations', [
         '--disable-coverage',
         '--jobs=1',
         '--timeout=600',
         ...integration,
+        ...simulations,
       ])) && well;
   }
 }

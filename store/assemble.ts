@@ -1,6 +1,7 @@
 // Makes the port `Store` over an adapter's `StoreCall`. Owns what all adapters share: the rules of a batch, bounds of
 // pages, copies of bodies (callers encode into pooled buffers), splitting of long writes, the loop of a sweep.
 import { assert } from '../runtime/assert.ts';
+import type { ClusterStore, ViewStore } from '../runtime/cluster-ports.ts';
 import type {
   Accounts,
   Authority,
@@ -19,7 +20,7 @@ import {
   sweepTargets,
   writeRowsMax,
 } from './limits.ts';
-import type { StoreCall } from './operations.ts';
+import type { ClusterCall, StoreCall } from './operations.ts';
 
 /** Returns a `Store` that runs everything through `call`; `ping` and `close` are the adapter's own. */
 export function assembleStore(
@@ -39,9 +40,30 @@ export function assembleStore(
   };
 }
 
+/** Returns the store of several nodes, likewise. */
+export function assembleClusterStore(
+  call: ClusterCall,
+  life: { ping(): Promise<void>; close(): Promise<void> },
+): ClusterStore {
+  return { ...assembleStore(call, life), views: viewsOver(call) };
+}
+
+function viewsOver(call: ClusterCall): ViewStore {
+  return {
+    readView: (level) => call('readView', level),
+    casView: async (change) => {
+      assert(isVersion(change.to) && change.to > change.from, 'the version of a view only rises');
+      return call('casView', { ...change, body: ownBytes(change.body) });
+    },
+    writeBeat: (beat) => call('writeBeat', beat),
+    readBeats: () => call('readBeats'),
+    deleteBeat: (of) => call('deleteBeat', of),
+  };
+}
+
 function authorityOver(call: StoreCall): Authority {
   return {
-    readHead: (shard) => call('readHead', shard),
+    readHead: (shard, level = 'decide') => call('readHead', shard, level),
     claim: (shard, claim) => call('claim', shard, claim),
   };
 }
@@ -59,6 +81,7 @@ function shardLogOver(call: StoreCall): ShardLog {
 function statesOver(call: StoreCall): StateStore {
   return {
     loadShard: (shard) => call('loadShard', shard),
+    readDocuments: (shard, key) => call('readDocuments', shard, key),
     putStates: (shard, ts, rows) =>
       inParts(rows, (part) => call('putStates', shard, ts, part.map(withOwnBody))),
     putDocuments: (shard, ts, rows) =>

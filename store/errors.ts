@@ -24,6 +24,16 @@ export const storeErrors = {
     retryable: false,
     httpStatus: 503,
   },
+  ST_SCHEMA_DIFFERS: {
+    meaning: 'The shared store has a table definition that this version of Tocsin did not make.',
+    retryable: false,
+    httpStatus: 503,
+  },
+  ST_NOT_DURABLE: {
+    meaning: 'A server of the shared store acknowledges writes that a crash of it would lose.',
+    retryable: false,
+    httpStatus: 503,
+  },
   ST_CORRUPT: {
     meaning: 'The store file is damaged or is not a store file.',
     retryable: false,

@@ -1,9 +1,10 @@
 // The store's port as flat operations: what an adapter that answers one request at a time has to implement.
-// Memory runs them in place, SQLite in its worker thread; store/assemble.ts makes the port `Store` over either.
+// Memory runs them in place, SQLite in its worker thread, Cassandra over the network; store/assemble.ts makes the port of each.
 
+import type { Beat, ViewStore } from '../runtime/cluster-ports.ts';
 import type { HistoryTable } from '../runtime/effect.ts';
 import type { TocsinError } from '../runtime/errors.ts';
-import type { ShardId } from '../runtime/ids.ts';
+import type { ActorKey, ShardId } from '../runtime/ids.ts';
 import type {
   Authority,
   CommitBatch,
@@ -11,6 +12,7 @@ import type {
   DocumentRow,
   History,
   HistoryRecord,
+  ReadLevel,
   Samples,
   ShardHead,
   ShardLog,
@@ -23,12 +25,13 @@ import type {
 import { storeError } from './errors.ts';
 import type { SweepTarget } from './limits.ts';
 
-type Claim = Parameters<Authority['claim']>[1];
-type ClaimOutcome = Awaited<ReturnType<Authority['claim']>>;
-type LogTail = Awaited<ReturnType<ShardLog['readTail']>>;
-type ShardLoad = Awaited<ReturnType<StateStore['loadShard']>>;
+export type Claim = Parameters<Authority['claim']>[1];
+export type ClaimOutcome = Awaited<ReturnType<Authority['claim']>>;
+export type LogTail = Awaited<ReturnType<ShardLog['readTail']>>;
+export type ShardLoad = Awaited<ReturnType<StateStore['loadShard']>>;
+type DocumentsOf = Awaited<ReturnType<StateStore['readDocuments']>>;
 export type ListingRow = Parameters<StateStore['putListing']>[0];
-type ListingPage = Awaited<ReturnType<StateStore['listEntities']>>;
+export type ListingPage = Awaited<ReturnType<StateStore['listEntities']>>;
 export type TickSeries = Parameters<Samples['lastTicks']>[0][number];
 export type TickQuery = Parameters<Samples['readTicks']>[0];
 export type HistoryQuery = Parameters<History['page']>[0];
@@ -36,7 +39,8 @@ export type ReplayQuery = Parameters<History['after']>[0];
 
 /** Class A and D: the shard's log. */
 export interface ShardLogOperations {
-  readHead(shard: ShardId): ShardHead;
+  /** Without a level: as where one process owns the store. */
+  readHead(shard: ShardId, level?: ReadLevel): ShardHead;
   claim(shard: ShardId, claim: Claim): ClaimOutcome;
   commit(batch: CommitBatch): CommitOutcome;
   readTail(shard: ShardId, above: number): LogTail;
@@ -45,6 +49,7 @@ export interface ShardLogOperations {
 /** Class S. */
 export interface StateOperations {
   loadShard(shard: ShardId): ShardLoad;
+  readDocuments(shard: ShardId, key: ActorKey): DocumentsOf;
   putStates(shard: ShardId, ts: number, rows: readonly SoftStateRow[]): void;
   putDocuments(shard: ShardId, ts: number, rows: readonly DocumentRow[]): void;
   putListing(row: ListingRow): void;
@@ -77,6 +82,18 @@ export interface AccountOperations {
   listTenants(limit: number): readonly TenantRecord[];
 }
 
+export type StoredView = Awaited<ReturnType<ViewStore['readView']>>;
+export type ViewChange = Parameters<ViewStore['casView']>[0];
+
+/** Classes A and B of a store that several nodes share. */
+export interface ViewOperations {
+  readView(level: ReadLevel): StoredView;
+  casView(change: ViewChange): boolean;
+  writeBeat(beat: Beat): void;
+  readBeats(): readonly Beat[];
+  deleteBeat(of: Pick<Beat, 'node' | 'incarnation'>): void;
+}
+
 /** Upkeep. `sweep` deletes at most `sweepRowsMax` rows past their keep and returns how many. */
 interface UpkeepOperations {
   sweep(target: SweepTarget, nowMs: number): number;
@@ -97,18 +114,27 @@ export type StoreCall = <Name extends OperationName>(
   ...args: Parameters<StoreOperations[Name]>
 ) => Promise<ReturnType<StoreOperations[Name]>>;
 
+/** What a store that several nodes share does. */
+export type ClusterOperations = StoreOperations & ViewOperations;
+export type ClusterOperationName = keyof ClusterOperations;
+export type ClusterCall = <Name extends ClusterOperationName>(
+  name: Name,
+  ...args: Parameters<ClusterOperations[Name]>
+) => Promise<ReturnType<ClusterOperations[Name]>>;
+
 export type OperationKind = 'read' | 'decision' | 'write' | 'upkeep';
 
 /**
  * What an operation is: `read` changes nothing; `decision` is class A or D, conditional, never repeated blindly and the
  * last to be refused when the disk is full; `write` is class S or M, may be repeated blindly; `upkeep` frees room.
  */
-export const operationKinds: Readonly<Record<OperationName, OperationKind>> = {
+export const operationKinds: Readonly<Record<ClusterOperationName, OperationKind>> = {
   readHead: 'read',
   claim: 'decision',
   commit: 'decision',
   readTail: 'read',
   loadShard: 'read',
+  readDocuments: 'read',
   putStates: 'write',
   putDocuments: 'write',
   putListing: 'write',
@@ -127,12 +153,17 @@ export const operationKinds: Readonly<Record<OperationName, OperationKind>> = {
   tenant: 'read',
   putTenant: 'decision',
   listTenants: 'read',
+  readView: 'read',
+  casView: 'decision',
+  writeBeat: 'write',
+  readBeats: 'read',
+  deleteBeat: 'write',
   sweep: 'upkeep',
   ping: 'read',
 };
 
 /** Returns the error of a write whose outcome nobody knows; retryable where writing twice does no harm. */
-export function unknownOutcome(name: OperationName, cause?: unknown): TocsinError {
+export function unknownOutcome(name: ClusterOperationName, cause?: unknown): TocsinError {
   return storeError('ST_UNKNOWN', `the outcome of ${name} is unknown`, {
     retryable: operationKinds[name] !== 'decision',
     cause,

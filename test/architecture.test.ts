@@ -40,20 +40,26 @@ function imports(file: string): string[] {
     .map((text) => posix.normalize(posix.join(posix.dirname(file), text)));
 }
 
+/** The composition root and its folder are one. */
+function partOf(file: string): string {
+  const first = file.split('/')[0] as string;
+  return first === 'main' ? 'main.ts' : first;
+}
+
 function edges(): string[] {
   const seen = new Set<string>();
   const files = [
     'main.ts',
-    ...folders.flatMap((folder) =>
+    ...['main', ...folders].flatMap((folder) =>
       (readdirSync(join(root, folder), { recursive: true }) as string[])
         .filter((name) => name.endsWith('.ts'))
         .map((name) => `${folder}/${name}`),
     ),
   ];
   for (const file of files) {
-    const from = file.split('/')[0] as string;
+    const from = partOf(file);
     for (const target of imports(file)) {
-      const to = target.split('/')[0] as string;
+      const to = partOf(target);
       if (to !== from) seen.add(`${from} ${to}`);
     }
   }

@@ -89,6 +89,11 @@ export function nextSlot(schedule: PollSchedule, ran: PlannedSlot, now: Instant)
   const regularMonoMs = ran.dueMonoMs + (passed + 1) * periodMs;
   const wallMonoMs = now.monoMs + (slotAtMs - now.nowMs);
   const melt = meltMs(periodMs);
-  const error = Math.max(-melt, Math.min(melt, wallMonoMs - regularMonoMs));
+  const error = Math.max(-melt, Math.min(melt, beyondNoise(wallMonoMs - regularMonoMs)));
   return { slotAtMs, dueMonoMs: Math.max(now.monoMs + 1, regularMonoMs + error) };
 }
+
+/** The wall clock is read in whole ms: to follow it more closely would shake every interval by as much. */
+const wallNoiseMs = 1;
+
+const beyondNoise = (errorMs: number): number => (Math.abs(errorMs) <= wallNoiseMs ? 0 : errorMs);

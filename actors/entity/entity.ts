@@ -12,6 +12,7 @@ import type { EntityChange, EntityMessage, EntitySignal } from './messages.ts';
 import { answered, deadlinePassed, fenced, slotIsDue } from './polling.ts';
 import { answerTo, isEntityQuery } from './queries.ts';
 import { reportIsDue } from './report.ts';
+import { handedOver, handOver, resumed } from './resume.ts';
 import { softStateOf, softVersion } from './soft-state.ts';
 import { type EntityState, exists } from './state.ts';
 import { type EntityContext, type EntitySetting, effectsOf, newTurn, type Turn } from './turn.ts';
@@ -25,7 +26,12 @@ export function entityBehaviour(installation: EntityInstallation): EntityBehavio
     kind: 'entity',
     version: softVersion,
     init: (key, loaded, context) => init({ key, loaded }, context, setting),
+    resume: (state, { loaded }, context) => {
+      const turn = resumed(state, loaded, context, setting);
+      return { state: turn.state, effects: effectsOf(turn) };
+    },
     step: (state, message, context) => step(state, message, context, setting),
+    handOver,
     snapshot: softStateOf,
     isQuery: isEntityQuery,
   };
@@ -81,7 +87,10 @@ function signalled(turn: Turn, message: EntitySignal): void {
       fenced(turn, message.id);
       break;
     case 'ticks.read':
-      ticksRead(turn, message.ticks);
+      ticksRead(turn, message);
+      break;
+    case 'observations.handed':
+      handedOver(turn, message);
       break;
     case 'entity.report':
       reportIsDue(turn);

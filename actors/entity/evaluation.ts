@@ -67,7 +67,7 @@ export function drained(turn: Turn): void {
 
 function waitOn(turn: Turn): void {
   // Nothing was read: any message lets the waiting observations be tried again.
-  const message = { kind: 'ticks.read', ticks: [] } as const;
+  const message = { kind: 'ticks.read', ticks: [], of: [] } as const;
   startTimer(turn, 'waiting', turn.context.monoMs + retryMs, message);
 }
 

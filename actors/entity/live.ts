@@ -8,13 +8,14 @@ import type { AlarmState, CheckState, LiveEntityState, ZoneState } from './state
 import type { EntityContext } from './turn.ts';
 import { entityView } from './views.ts';
 
-/** Returns the entity's live state. */
-export function liveState(state: LiveEntityState, context: EntityContext): LiveState {
+/** Returns the entity's live state; `node`: the one that answers, its owner. */
+export function liveState(state: LiveEntityState, context: EntityContext, node: string): LiveState {
   const ages = state.checks.flatMap((check) =>
     check.zones.flatMap((zone) => (zone.seen === null ? [] : context.monoMs - zone.seenMonoMs)),
   );
   return {
     entity: entityView(state, context),
+    node,
     epoch: context.epoch,
     age: ages.length === 0 ? null : Math.round(Math.min(...ages)),
     committed: context.committed,

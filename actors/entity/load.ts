@@ -3,7 +3,7 @@
 // due in the gap. Must not know how anything is stored.
 
 import type { LoadedActor } from '../../runtime/behaviour.ts';
-import { documentKinds, rowKinds } from '../../runtime/effect.ts';
+import { documentKinds, rowKinds, type TicksOf } from '../../runtime/effect.ts';
 import type { ActorKey } from '../../runtime/ids.ts';
 import type { LogRow, StoredDocument } from '../../runtime/ports.ts';
 import { criteriaFingerprint } from '../alarm/alarm.ts';
@@ -16,7 +16,7 @@ import type { EntitySignal } from './messages.ts';
 import { armed, scheduleOf, started, tick } from './polling.ts';
 import { reported, reportTimer } from './report.ts';
 import { decodeTick, lostTick, observationOf } from './slots.ts';
-import { readSoftState, withSoftAlarm, withSoftCheck } from './soft-state.ts';
+import { readSoftState, withSoftAlarm, withSoftCheck, writtenBehindMs } from './soft-state.ts';
 import {
   type AlarmState,
   type CheckState,
@@ -164,6 +164,11 @@ function folded(alarm: AlarmState, body: TransitionBody, context: EntityContext)
   for (const seen of body.evidence) {
     const before = zones.get(seen.zone);
     if (seen.slot === 0 || (before !== undefined && before.slotAtMs > seen.slot)) continue;
+    const ageMs = seen.age ?? 0;
+    const cameAtMs = body.atMs - ageMs;
+    const wallAgeMs = context.nowMs - cameAtMs;
+    // As with soft state: what is that old waits for a new observation.
+    const isOld = wallAgeMs > body.settings.ageLimitMs + writtenBehindMs;
     const zone: AlarmZone = {
       zone: seen.zone,
       computed: seen.computed,
@@ -171,8 +176,8 @@ function folded(alarm: AlarmState, body: TransitionBody, context: EntityContext)
       run: seen.run,
       status: seen.status,
       slotAtMs: seen.slot,
-      cameMonoMs: context.monoMs - (seen.stale ? (seen.age ?? 0) : 0),
-      cameAtMs: body.atMs - (seen.age ?? 0),
+      cameMonoMs: context.monoMs - (isOld ? wallAgeMs : seen.stale ? ageMs : 0),
+      cameAtMs,
     };
     zones.set(seen.zone, zone);
   }
@@ -199,11 +204,12 @@ function configuredOnly(state: EntityState, alarm: AlarmState): AlarmState {
 /** Arms what a loaded entity does by itself: polling, the report to its tenant, and reading its newest ticks. */
 export function activated(turn: Turn): void {
   if (turn.state.entity === null) return;
-  const of: { check: string; zone: string }[] = [];
-  for (const check of turn.state.checks) {
-    if (check.doc.disabled) continue;
-    turn.state = withCheck(turn.state, armed(turn, check));
-    for (const zone of check.zones) of.push({ check: check.doc.id, zone: zone.zone });
+  const of: TicksOf[] = [];
+  for (const loaded of turn.state.checks) {
+    const check = loaded.doc.disabled ? loaded : armed(turn, loaded);
+    turn.state = withCheck(turn.state, check);
+    const [id, passedMs] = [check.doc.id, check.lastMs];
+    for (const { zone } of check.zones) of.push({ check: id, zone, passedMs });
   }
   if (of.length > 0) turn.effects.push({ type: 'readTicks', of });
   reportTimer(turn);
@@ -214,11 +220,14 @@ type TicksRead = Extract<EntitySignal, { readonly kind: 'ticks.read' }>;
 type NewestTick = TicksRead['ticks'][number];
 
 /** The newest stored ticks came, once after loading: they tell what the former owner did last. */
-export function ticksRead(turn: Turn, ticks: TicksRead['ticks']): void {
+export function ticksRead(turn: Turn, { ticks, of }: TicksRead): void {
   const byCheck = grouped(ticks);
+  const passed = new Map(of.map((one) => [one.check, one.passedMs]));
   for (const [id, newest] of byCheck) {
     const check = checkOf(turn.state, id);
-    if (check !== null && !check.doc.disabled) resumed(turn, check, newest);
+    if (check === null) continue;
+    if (check.doc.disabled) covered(turn, check, newest);
+    else resumed(turn, check, { newest, passedMs: passed.get(id) ?? 0 });
   }
 }
 
@@ -228,7 +237,19 @@ function grouped(ticks: readonly NewestTick[]): Map<string, NewestTick[]> {
   return groups;
 }
 
-function resumed(turn: Turn, loaded: CheckState, newest: readonly NewestTick[]): void {
+/** Soft state may be older than the last slots of a check that was then disabled: they are not skipped once it is enabled. */
+function covered(turn: Turn, check: CheckState, newest: readonly NewestTick[]): void {
+  const lastMs = Math.max(check.lastMs, ...newest.map(coveredUntil));
+  turn.state = withCheck(turn.state, { ...check, lastMs });
+}
+
+interface Former {
+  readonly newest: readonly NewestTick[];
+  /** The slot below the first one that was armed: where slots lead the wall clock it is above it. */
+  readonly passedMs: number;
+}
+
+function resumed(turn: Turn, loaded: CheckState, { newest, passedMs }: Former): void {
   const schedule = scheduleOf(turn.state, loaded.doc);
   const gapEndMs = slotAtOrBefore(schedule, turn.state.loadedAtMs);
   let check = loaded;
@@ -240,10 +261,13 @@ function resumed(turn: Turn, loaded: CheckState, newest: readonly NewestTick[]):
   // Changed since it was loaded: slots before that are under another schedule.
   if (check.sinceMs > turn.state.loadedAtMs) return;
   const late = lateZones(check, schedule, { gapEndMs, coveredMs, monoMs: turn.context.monoMs });
+  const passedOverMs = Math.max(gapEndMs, passedMs, ...coveredMs.values());
   for (const [zone, untilMs] of coveredMs) {
+    const busyMs = zoneOf(check, zone)?.inFlightMs;
+    const nextMs = late.has(zone) ? gapEndMs : busyMs || Number.MAX_SAFE_INTEGER;
     const fromMs = slotAfter(schedule, untilMs);
-    const toMs = late.has(zone) ? gapEndMs - schedule.periodMs : gapEndMs;
-    if (toMs < fromMs || zoneOf(check, zone) === null) continue;
+    const toMs = Math.min(passedOverMs, nextMs - schedule.periodMs);
+    if (toMs < fromMs || busyMs === undefined) continue;
     tick(turn, check.doc.id, { zone, slotAtMs: fromMs, value: lostTick(toMs) });
     const by = (toMs - fromMs) / schedule.periodMs + 1;
     turn.effects.push({ type: 'count', name: 'slots', by, label: 'lost' });

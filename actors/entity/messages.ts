@@ -1,5 +1,6 @@
 // What an entity actor (key `tenant/entity`) can be told and asked, and what it answers.
 // Bodies (`attributes`) come as parsed JSON, unvalidated: the actor validates. Every reply is an `Outcome<…>` unless said.
+import type { TicksOf } from '../../runtime/effect.ts';
 import type { Change } from '../change.ts';
 import type { ProbeAnswer } from '../check/types.ts';
 import type {
@@ -9,6 +10,7 @@ import type {
   EntityDoc,
   SuppressionMarks,
 } from '../resources.ts';
+import type { SoftObservation } from './soft-observation.ts';
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -97,6 +99,20 @@ export type EntitySignal =
         readonly zone: string;
         readonly slotAtMs: number;
         readonly value: unknown;
+      }[];
+      /** What was asked for, each with the newest slot that was passed over when polling was armed. */
+      readonly of: readonly TicksOf[];
+    }
+  /** From the owner before: observations that came in while the shard moved, not yet evaluated (clustering.md §11). */
+  | {
+      readonly kind: 'observations.handed';
+      readonly waiting: readonly {
+        readonly check: string;
+        readonly zone: string;
+        readonly seen: SoftObservation;
+        readonly previous: SoftObservation | null;
+        readonly ageMs: number;
+        readonly cameAtMs: number;
       }[];
     }
   /** Hourly, and at activation: tell the tenant actor what this entity holds. */
@@ -211,6 +227,8 @@ export interface LiveAlarm {
 /** Live state of an entity, from its owner's memory. */
 export interface LiveState {
   readonly entity: EntityView;
+  /** The owner, which answers from memory, and the epoch under which it owns the entity. */
+  readonly node: string;
   readonly epoch: number;
   /** Ms since the newest observation of any check; null where none. */
   readonly age: number | null;

@@ -61,7 +61,8 @@ function planTimer(turn: Turn, check: CheckState, planned: PlannedSlot): CheckSt
   return { ...check, nextMs: planned.slotAtMs, dueMonoMs: planned.dueMonoMs };
 }
 
-const slotTimer = (check: string) => `slot:${check}`;
+/** The id itself: a text of its own would be 64 bytes for each check. */
+const slotTimer = (check: string) => check;
 const deadlineTimer = (check: string, slotAtMs: number) => `deadline:${check}:${slotAtMs}`;
 
 /** Stops polling a check: its timers go, results under way are ignored. */
@@ -81,6 +82,11 @@ export function slotIsDue(turn: Turn, id: string): void {
   if (before === null || before.nextMs === 0 || before.doc.disabled) return;
   const schedule = scheduleOf(turn.state, before.doc);
   const planned = { slotAtMs: before.nextMs, dueMonoMs: before.dueMonoMs };
+  if (turn.context.monoMs < planned.dueMonoMs) {
+    // Fired before the check was changed, read behind that: the slot that is armed now is still to come.
+    turn.state = withCheck(turn.state, planTimer(turn, before, planned));
+    return;
+  }
   const due = dueSlot(schedule, planned, before.lastMs, turn.context.nowMs);
   const { missed } = due;
   if (missed !== null) {
@@ -188,19 +194,22 @@ export function answered(turn: Turn, answer: ProbeAnswer): void {
 
 function ran(turn: Turn, attempt: Attempt, given: ProbeObserved): void {
   const { slotAtMs, zone } = attempt;
+  const { startedAtMs, durationMs, available, errorClass } = given;
   const status = given.status.slice(0, statusCharactersMax);
-  const answer = { ...given, status, metrics: given.metrics.slice(0, metricsMax) };
-  tick(turn, attempt.check.doc.id, { zone: zone.zone, slotAtMs, value: ranTick(answer) });
+  const metrics = given.metrics.slice(0, metricsMax);
+  const value = ranTick({ startedAtMs, durationMs, available, status, errorClass, metrics });
+  tick(turn, attempt.check.doc.id, { zone: zone.zone, slotAtMs, value });
   counted(turn, 'ran');
   const isNews = zone.seen === null || slotAtMs > zone.seen.slotAtMs;
   const { nowMs, monoMs } = turn.context;
   const seen = observation(
-    { slotAtMs, atMs: answer.startedAtMs, available: answer.available, status },
-    answer.metrics,
+    { slotAtMs, atMs: startedAtMs, available, status },
+    metrics,
+    zone.seen?.shape,
   );
   const after: ZoneState = isNews
     ? {
-        ...zone,
+        zone: zone.zone,
         seen,
         before: null,
         seenMonoMs: monoMs,

@@ -60,7 +60,7 @@ export function answerTo(query: EntityQuery, asked: Asked): Outcome<unknown> {
     case 'entity.overview':
       return accepted(overview(state, context));
     case 'entity.live':
-      return accepted(liveState(state, context));
+      return accepted(liveState(state, context, asked.setting.installation.nodeName));
     case 'check.list':
       return accepted(state.checks.map((check) => checkView(state, check, context)));
     case 'alarm.list':

@@ -8,6 +8,7 @@ import { startTimer, type Turn } from './turn.ts';
 const hourMs = 3_600_000;
 /** An entity that was deleted stays this long, so that a repeated request finds its outcome. */
 const goneMs = 600_000;
+const reportDue = { kind: 'entity.report' } as const;
 
 /** Tells the tenant, once all commits so far are acknowledged. */
 export function reported(turn: Turn): void {
@@ -26,7 +27,7 @@ export function reported(turn: Turn): void {
 export function reportTimer(turn: Turn): void {
   const { monoMs, random } = turn.context;
   const waitMs = turn.state.entity === null ? goneMs : hourMs * (0.95 + random() / 10);
-  startTimer(turn, 'report', monoMs + waitMs, { kind: 'entity.report' });
+  startTimer(turn, 'report', monoMs + waitMs, reportDue);
 }
 
 /** The timer fired. Outcomes of old changes are forgotten; an entity that does not exist is deactivated. */

@@ -26,11 +26,18 @@ export type SlotRecord =
 /** Codes of the first position of a tick's value. Frozen: stored rows depend on them. */
 const codes = { ran: 1, failed: 2, skipped: 3, lost: 4 } as const;
 
+/** What a tick tells of an answer. */
+type RanAnswer = Pick<
+  ProbeObserved,
+  'startedAtMs' | 'durationMs' | 'available' | 'status' | 'errorClass' | 'metrics'
+>;
+
 /** `[1, atMs, durationMs, available, status, errorClass, name, type, value, unit, name, …]`. */
-export function ranTick(answer: ProbeObserved): readonly unknown[] {
+export function ranTick(answer: RanAnswer): readonly unknown[] {
   const { startedAtMs, durationMs, available, status, errorClass } = answer;
-  const head = [codes.ran, startedAtMs, durationMs, available ? 1 : 0, status, errorClass];
-  return [...head, ...answer.metrics.flat()];
+  const tick = [codes.ran, startedAtMs, durationMs, available ? 1 : 0, status, errorClass];
+  for (const [name, type, value, unit] of answer.metrics) tick.push(name, type, value, unit);
+  return tick;
 }
 
 /** `[2, why, message]`. */

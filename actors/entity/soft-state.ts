@@ -2,12 +2,12 @@
 // with unfinished runs. Owns the layout (version 1); must not know timers or documents' bodies.
 import { criteriaFingerprint } from '../alarm/alarm.ts';
 import { type AlarmZone, ageLimitMs } from '../alarm/zones.ts';
-import type { WireMetric } from '../check/types.ts';
 import { CriteriaError, consecutiveCountOf } from '../criteria/criteria.ts';
 import { type Observation, observation, wireMetrics } from '../observation/observation.ts';
 import type { AlarmStateName, CheckDoc } from '../resources.ts';
 import type { RecentChange } from '../tenant/idempotency.ts';
 import { criteriaOf } from './evaluation.ts';
+import type { SoftObservation } from './soft-observation.ts';
 import {
   type AlarmState,
   type CheckState,
@@ -21,15 +21,7 @@ import type { EntityContext } from './turn.ts';
 export const softVersion = 1;
 
 /** Soft state may be this old by the wall clock (60 s, jittered): zone states older than that beside their limit wait. */
-const writtenBehindMs = 90_000;
-
-type SoftObservation = readonly [
-  slot: number,
-  at: number,
-  available: boolean,
-  status: string,
-  metrics: readonly WireMetric[],
-];
+export const writtenBehindMs = 90_000;
 
 interface SoftZone {
   readonly z: string;
@@ -110,7 +102,8 @@ function softCheck(check: CheckState): SoftCheck {
   };
 }
 
-function softObservation(seen: Observation | null): SoftObservation | null {
+/** Returns an observation as data. */
+export function softObservation(seen: Observation | null): SoftObservation | null {
   if (seen === null) return null;
   return [seen.slotAtMs, seen.atMs, seen.available, seen.status, wireMetrics(seen)];
 }
@@ -195,7 +188,8 @@ function loadedZone(zone: ZoneState, soft: SoftZone | undefined, now: EntityCont
   };
 }
 
-function loadedObservation(soft: SoftObservation | null): Observation | null {
+/** Returns the observation that `softObservation` made data of. */
+export function loadedObservation(soft: SoftObservation | null): Observation | null {
   if (soft === null) return null;
   const [slotAtMs, atMs, available, status, metrics] = soft;
   return observation({ slotAtMs, atMs, available, status }, metrics);

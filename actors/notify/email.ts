@@ -2,7 +2,6 @@
 // The only importer of nodemailer; it gets address objects that passed a strict pattern, and the socket of the egress port,
 // so it neither parses addresses nor resolves names (security.md §7). Must not know retries.
 import type { Socket } from 'node:net';
-import { createTransport } from 'nodemailer';
 import type { DeliveryResult } from '../../runtime/ports.ts';
 import type { Attempt, Channel } from './channel.ts';
 import type { Egress } from './egress.ts';
@@ -161,6 +160,8 @@ async function mailed(sender: Sender, mail: Mail, signal: AbortSignal): Promise<
   };
   signal.addEventListener('abort', abort, { once: true });
   if (signal.aborted) abort();
+  // With the first mail only: it is 10 MB that a node without mail does not need.
+  const { createTransport } = await import('nodemailer');
   const transport = createTransport({
     ...transportOptions(sender),
     getSocket: (_: unknown, done: (error: null, given: { readonly connection: Socket }) => void) =>

@@ -49,21 +49,38 @@ function metricShape(
   return shape;
 }
 
-/** Returns an observation built from metrics as they come over the wire. */
+function isShapeOf(shape: MetricShape, metrics: readonly WireMetric[]): boolean {
+  const { names, types, units } = shape;
+  return (
+    names.length === metrics.length &&
+    metrics.every(
+      ([name, type, , unit], at) => name === names[at] && type === types[at] && unit === units[at],
+    )
+  );
+}
+
+/**
+ * Returns an observation built from metrics as they come over the wire. `like`: the shape that they probably have, the one of
+ * the run before: found without looking it up.
+ */
 export function observation(
   run: Omit<Observation, 'shape' | 'values'>,
   metrics: readonly WireMetric[],
+  like?: MetricShape,
 ): Observation {
   return {
     slotAtMs: run.slotAtMs,
     atMs: run.atMs,
     available: run.available,
     status: run.status,
-    shape: metricShape(
-      metrics.map((metric) => metric[0]),
-      metrics.map((metric) => metric[1]),
-      metrics.map((metric) => metric[3]),
-    ),
+    shape:
+      like !== undefined && isShapeOf(like, metrics)
+        ? like
+        : metricShape(
+            metrics.map((metric) => metric[0]),
+            metrics.map((metric) => metric[1]),
+            metrics.map((metric) => metric[3]),
+          ),
     values: metrics.map((metric) => metric[2]),
   };
 }

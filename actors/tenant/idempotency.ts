@@ -11,9 +11,8 @@ export interface RecentChange {
   readonly value: unknown;
 }
 
-/** At most 64 keys (≈ 15 kB of the root document), each for an hour unless newer ones push it out. */
+/** At most 64 keys (≈ 15 kB of the root document), until newer ones push them out: a stepped wall clock forgets none. */
 const recentChangesMax = 64;
-const keepMs = 3_600_000;
 
 /**
  * Returns the first outcome of a repeated change, a refusal where its key came with another request,
@@ -41,5 +40,5 @@ export function remembered(
     atMs: nowMs,
     value,
   };
-  return [...recent.filter((one) => one.atMs > nowMs - keepMs), added].slice(-recentChangesMax);
+  return [...recent, added].slice(-recentChangesMax);
 }

@@ -6,6 +6,7 @@ import { agentRoutes } from './agent.ts';
 import { alarmRoutes } from './alarm.ts';
 import { alarmExampleRoutes } from './alarm-example.ts';
 import { checkRoutes } from './check.ts';
+import { clusterRoutes } from './cluster.ts';
 import { entityRoutes } from './entity.ts';
 import { historyRoutes } from './history.ts';
 import { identityRoutes } from './identity.ts';
@@ -41,6 +42,7 @@ export function allRoutes(ports: ApiPorts, describe: () => unknown): readonly Ro
     ...metricRoutes,
     ...agentRoutes,
     ...operatorRoutes,
+    ...clusterRoutes,
     ...userRoutes,
   ];
   return [...routes, ...platformRoutes(ports, { describe, routes })];

@@ -2,6 +2,7 @@
 // live streams, and the release of a quarantined entity.
 import type { AlarmExplanation, LiveState, SlotsInFlight } from '../../actors/entity/messages.ts';
 import { type ReadTick, slotReport } from '../../actors/entity/slots.ts';
+import { releaseMessage } from '../../runtime/catalog.ts';
 import { decodeValue } from '../../runtime/codec.ts';
 import { type ActorKey, shardOf } from '../../runtime/ids.ts';
 import { type Answer, gone, ok } from '../answer.ts';
@@ -15,6 +16,7 @@ import { change, read } from './define.ts';
 
 const live = object({
   entity: object({}),
+  node: text,
   epoch: whole,
   age: wholeOrNull,
   committed: flag,
@@ -212,7 +214,7 @@ function stream(call: Call, key: ActorKey | null): Answer {
 
 async function release(call: Call): Promise<Answer> {
   const key = owner(call);
-  if (await call.ports.release(key)) return gone();
+  if (await call.ports.router.ask<boolean>(key, releaseMessage)) return gone();
   const known = await call.ports.documents(tenantOfCall(call));
   if (known === null) throw notFound('Account', tenantOfCall(call));
   throw new ApiError('badRequest', 'The entity is not quarantined');

@@ -4,7 +4,16 @@ import { type Answer, named, ok } from '../answer.ts';
 import { ask, type Call, param, tenantKey } from '../call.ts';
 import { changeOf, seedOf } from '../change.ts';
 import { badRequest, invalidKey, notFound } from '../errors.ts';
-import { array, listOf, object, pageQuery, text, whole, wholeOrNull } from '../json-schema.ts';
+import {
+  array,
+  listOf,
+  object,
+  pageQuery,
+  text,
+  texts,
+  whole,
+  wholeOrNull,
+} from '../json-schema.ts';
 import { objectId } from '../object-id.ts';
 import { pageOf } from '../page.ts';
 import type { Route } from '../route.ts';
@@ -74,10 +83,14 @@ export const operatorRoutes: readonly Route[] = [
       path: '',
       id: 'getFindings',
       tag,
-      summary: 'What is wrong or set unwisely on the node that answers',
+      summary: 'What is wrong or set unwisely on any node, and which nodes did not answer',
       role: 'operator',
-      returns: object({ findings: array(object({ level: text, topic: text, text })) }),
-      handle: async (call) => ok({ findings: call.ports.findings() }),
+      returns: object({
+        findings: array(object({ node: text, level: text, topic: text, text })),
+        answered_by: text,
+        unreachable: texts,
+      }),
+      handle: async (call) => ok(await call.ports.findings()),
     }),
     '/doctor',
   ),

@@ -3,8 +3,7 @@
 import type { ServerResponse } from 'node:http';
 import type { ActorKey } from '../../runtime/ids.ts';
 import type { HistoryRecord } from '../../runtime/ports.ts';
-import { changelogItem } from '../changelog-item.ts';
-import { bodyOf } from '../record-body.ts';
+import { eventBytes } from './event.ts';
 
 export interface ConnectionOptions {
   readonly tenant: string;
@@ -49,9 +48,9 @@ export class StreamConnection {
     this.#raw.once('close', listener);
   }
 
-  /** Sends a live row, or keeps it while a replay runs. False: the client was cut off. */
-  offer(record: HistoryRecord): boolean {
-    if (this.#waiting === null) return this.send(record);
+  /** Sends a live row, or keeps it while a replay runs. `bytes`: its event, made once for all clients. False: cut off. */
+  offer(record: HistoryRecord, bytes: () => Uint8Array): boolean {
+    if (this.#waiting === null) return this.send(record, bytes);
     if (this.#waiting.length >= waitingMax) return this.cut();
     this.#waiting.push(record);
     return true;
@@ -67,21 +66,19 @@ export class StreamConnection {
   }
 
   /** Sends a row unless it is another tenant's or entity's, or was sent before. */
-  send(record: HistoryRecord): boolean {
+  send(record: HistoryRecord, bytes: () => Uint8Array = () => eventBytes(record)): boolean {
     if (record.partition !== this.tenant) return true;
     if (this.#options.key !== null && record.key !== this.#options.key) return true;
     const isCommitted = record.seq > 0;
     if (isCommitted && this.#sent.has(record.id)) return true;
     if (isCommitted) this.#remember(record.id);
-    const data = { ...changelogItem(record, bodyOf(record)), committed: isCommitted };
-    const id = isCommitted ? `id: ${record.id}.${record.seq}\n` : '';
-    return this.write(`${id}event: changelog\ndata: ${JSON.stringify(data)}\n\n`);
+    return this.write(bytes());
   }
 
-  /** Writes raw event text. False: the client is gone or was cut off. */
-  write(text: string): boolean {
+  /** Writes an event as it is. False: the client is gone or was cut off. */
+  write(event: string | Uint8Array): boolean {
     if (!this.isOpen) return false;
-    this.#raw.write(text);
+    this.#raw.write(event);
     return this.#raw.writableLength > this.#options.queueBytesMax ? this.cut() : true;
   }
 

@@ -3,6 +3,7 @@
 import type { HistoryRecord } from '../../runtime/ports.ts';
 import type { ApiPorts } from '../ports.ts';
 import type { StreamConnection } from './connection.ts';
+import { eventOnce } from './event.ts';
 import { changelogPages, overlapMs } from './replay.ts';
 
 const rereadEveryMs = 10_000;
@@ -87,8 +88,9 @@ export class TenantFeed {
       if (this.#seen.has(record.id)) return;
       this.#remember(record.id);
     }
+    const bytes = eventOnce(record);
     for (const connection of this.connections) {
-      if (!connection.offer(record)) this.#ports.meter.count('api_streams_cut', 1);
+      if (!connection.offer(record, bytes)) this.#ports.meter.count('api_streams_cut', 1);
     }
   }
 

@@ -1,7 +1,11 @@
 // What an address is: parsed to bytes, classified by numeric ranges (IANA special-purpose registries,
 // security.md §2.5), transition forms unwrapped. Pure. Must not know presets, ports or tenants.
+import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
+import type Ipaddr from 'ipaddr.js';
+
+/** Not by `import`: for a CommonJS package that loads an analyser of 5 MB, which nothing else in a prober needs. */
+const ipaddr: typeof Ipaddr = createRequire(import.meta.url)('ipaddr.js');
 
 /** An address as bytes: 4 or 16 of them. */
 export interface Address {

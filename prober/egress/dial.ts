@@ -204,7 +204,8 @@ function guard(
     stop();
     fail(signal?.reason instanceof ProbeError ? signal.reason : new ProbeError(errorClass));
   };
-  const timer = setTimeout(onAbort, timeoutMs);
+  // An attempt that ends before this phase may last needs no timer of its own.
+  const timer = endsWithin(signal, timeoutMs) ? undefined : setTimeout(onAbort, timeoutMs);
   const stop = () => {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
@@ -213,6 +214,10 @@ function guard(
   if (signal?.aborted === true) queueMicrotask(onAbort);
   return stop;
 }
+
+/** A signal that aborts by itself at its `endMs`, as an attempt's does. */
+const endsWithin = (signal: Cancellation | undefined, timeoutMs: number): boolean =>
+  signal?.endMs !== undefined && signal.endMs - monotonicMs() <= timeoutMs;
 
 /** A later error of a socket reaches its user as `close`; without a listener it would end the process. */
 const heard = (): void => undefined;

@@ -75,6 +75,8 @@ export function exchange(
     sent.on('response', (answer) => {
       const firstByteMs = monotonicMs();
       const { statusCode: code = 0, headers } = answer;
+      // Before node:http ends the connection step by step: closing it at once spares the events of that.
+      answer.prependListener('end', () => socket.destroy());
       readBody(answer, options.keepBytes).then(
         (body) => succeed({ code, headers, body, firstByteMs }),
         fail,

@@ -115,6 +115,8 @@ const portOf = (url: URL): number =>
 
 const pathOf = (url: URL): string => `${url.pathname}${url.search}`;
 
+const noNames: ReadonlySet<string> = new Set();
+
 function headersOf(
   context: ProbeContext,
   plan: HttpPlan,
@@ -123,7 +125,7 @@ function headersOf(
 ): string[] {
   const headers = ['Host', leg.url.host, 'User-Agent', context.userAgent];
   const own = leg.isHome ? plan.headers : [];
-  const given = new Set(own.map(([name]) => name.toLowerCase()));
+  const given = own.length === 0 ? noNames : new Set(own.map(([name]) => name.toLowerCase()));
   if (!given.has('accept')) headers.push('Accept', '*/*');
   if (!given.has('accept-encoding')) headers.push('Accept-Encoding', 'identity');
   if (authorization !== null && !given.has('authorization')) {
@@ -176,6 +178,8 @@ function redirectUrl(location: string, base: URL): URL {
   }
 }
 
+const codeClasses = ['code_100', 'code_200', 'code_300', 'code_400', 'code_500'];
+
 async function seen(
   context: ProbeContext,
   plan: HttpPlan,
@@ -194,9 +198,9 @@ async function seen(
     count('bytes', body.bytes, 'bytes'),
     unsigned('truncated', body.truncated, 'bytes'),
   ];
-  for (const hundred of [1, 2, 3, 4, 5]) {
-    const isIn = Math.floor(code / 100) === hundred;
-    metrics.push(unsigned(`code_${hundred}00`, isIn ? 1 : 0, 'unknown'));
+  const hundred = Math.floor(code / 100);
+  for (let at = 0; at < codeClasses.length; at += 1) {
+    metrics.push(unsigned(codeClasses[at] as string, at + 1 === hundred ? 1 : 0, 'unknown'));
   }
   if (plan.matches.length > 0) metrics.push(...(await matchMetrics(context, plan, body.kept)));
   if (plan.includeBody && !isHidden) {

@@ -3,10 +3,10 @@
 import { never } from '../../runtime/assert.ts';
 import { storeError } from '../errors.ts';
 import {
-  type OperationName,
+  type ClusterCall,
+  type ClusterOperationName,
+  type ClusterOperations,
   operationKinds,
-  type StoreCall,
-  type StoreOperations,
   unknownOutcome,
 } from '../operations.ts';
 
@@ -19,16 +19,17 @@ type StoreFault = 'unavailable' | 'unknown' | 'unknownApplied';
 /** Hooks around every operation. A promise delays it (on the simulator's clock); a throw is the caller's error. */
 export interface StoreFaults {
   /** Before the operation takes effect; returns its fault, if any. */
-  // biome-ignore lint/suspicious/noConfusingVoidType: a hook that only looks returns nothing
-  before?(name: OperationName, args: readonly unknown[]): Hooked<StoreFault | undefined | void>;
+  before?(name: ClusterOperationName, args: readonly unknown[]): Hooked<Looked>;
   /** After the operation took effect, before its answer. */
-  after?(name: OperationName, args: readonly unknown[]): Hooked<void>;
+  after?(name: ClusterOperationName, args: readonly unknown[]): Hooked<void>;
 }
 
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook that only looks returns nothing
+type Looked = StoreFault | undefined | void;
 type Hooked<Value> = Value | Promise<Value>;
 
 /** Returns a call that runs operations in place, each at one instant, through the hooks. */
-export function faultyCall(operations: StoreOperations, faults: StoreFaults): StoreCall {
+export function faultyCall(operations: ClusterOperations, faults: StoreFaults): ClusterCall {
   return async (name, ...args) => {
     const fault = (await faults.before?.(name, args)) ?? null;
     if (fault === 'unavailable' || (fault !== null && operationKinds[name] === 'read')) {

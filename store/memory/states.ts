@@ -22,6 +22,8 @@ export function memoryStates(): StateOperations & { sweepTombstones(nowMs: numbe
   const listings = new Map<string, Stamped<ListingRow>>();
   return {
     loadShard: (shard) => load(shards[shard] as ShardStates),
+    readDocuments: (shard, key) =>
+      load(shards[shard] as ShardStates).documents.filter((row) => row.key === key),
     putStates: (shard, ts, rows) => {
       for (const row of rows) put((shards[shard] as ShardStates).states, row.key, ts, row);
     },

@@ -1,26 +1,27 @@
 // The whole store in memory: for tests and simulation. Deterministic, without timers, clock or randomness;
 // answers exactly as the embedded store does. Nothing outlives the process.
-import type { Store } from '../../runtime/ports.ts';
-import { assembleStore } from '../assemble.ts';
+import type { ClusterStore } from '../../runtime/cluster-ports.ts';
+import { assembleClusterStore } from '../assemble.ts';
 import { storeError } from '../errors.ts';
 import { historyTables, type SweepTarget } from '../limits.ts';
-import type { StoreCall, StoreOperations } from '../operations.ts';
+import type { ClusterCall, ClusterOperations } from '../operations.ts';
 import { memoryAccounts } from './accounts.ts';
 import { faultyCall, type StoreFaults } from './faults.ts';
 import { memoryHistory } from './history.ts';
 import { memorySamples } from './samples.ts';
 import { memoryShardLog } from './shard-log.ts';
 import { memoryStates } from './states.ts';
+import { memoryViews } from './views.ts';
 
 /** Returns an empty store. Each operation takes effect at one instant; `faults` may delay or fail it. */
-export function createMemoryStore(options: { faults?: StoreFaults } = {}): Store {
+export function createMemoryStore(options: { faults?: StoreFaults } = {}): ClusterStore {
   const inner = faultyCall(memoryOperations(), options.faults ?? {});
   let isOpen = true;
-  const call: StoreCall = async (name, ...args) => {
+  const call: ClusterCall = async (name, ...args) => {
     if (!isOpen) throw storeError('ST_CLOSED', 'the store is closed');
     return inner(name, ...args);
   };
-  return assembleStore(call, {
+  return assembleClusterStore(call, {
     ping: () => call('ping'),
     close: async () => {
       isOpen = false;
@@ -28,7 +29,7 @@ export function createMemoryStore(options: { faults?: StoreFaults } = {}): Store
   });
 }
 
-function memoryOperations(): StoreOperations {
+function memoryOperations(): ClusterOperations {
   const states = memoryStates();
   const samples = memorySamples();
   const history = memoryHistory();
@@ -44,6 +45,7 @@ function memoryOperations(): StoreOperations {
     ...samples,
     ...history,
     ...memoryAccounts(),
+    ...memoryViews(),
     sweep,
     ping: () => undefined,
   };

@@ -13,6 +13,10 @@ export function sqliteStates(
     `SELECT ekey AS key, kind, id, rev, body FROM config_doc
       WHERE shard = ? AND body IS NOT NULL ORDER BY ekey, kind, id`,
   );
+  const documentsOf = db.prepare(
+    `SELECT ekey AS key, kind, id, rev, body FROM config_doc
+      WHERE shard = ? AND ekey = ? AND body IS NOT NULL ORDER BY kind, id`,
+  );
   const states = db.prepare(
     `SELECT ekey AS key, seq, body FROM actor_state
       WHERE shard = ? AND body IS NOT NULL ORDER BY ekey`,
@@ -24,6 +28,7 @@ export function sqliteStates(
   return {
     ...stateWrites(db),
     loadShard: (shard) => ({ documents: documents.all(shard), states: states.all(shard) }),
+    readDocuments: (shard, key) => documentsOf.all(shard, key),
     listEntities: (tenant, marker, limit) => list.all(tenant, marker ?? '', limit),
     sweepTombstones: tombstoneSweep(db),
   };

@@ -332,6 +332,54 @@ t.test(
   },
 );
 
+t.test('what only the log knows is as old after a long stop as what soft state knows', (t) => {
+  const h = new EntityHarness().withAlarm({
+    check: { period: 10, timeout: 5, monitoring_zones_poll: ['mzA', 'mzB', 'mzC'] },
+  });
+  h.writesSoft = false;
+  h.prober = down;
+  h.run(2 * minute);
+  h.crash(60 * minute);
+  h.prober = up;
+  h.probers = { mzC: silent };
+  h.run(2 * minute);
+  const { evidence } = h.transitions.at(-1) as unknown as {
+    evidence: readonly { readonly zone: string; readonly stale: boolean }[];
+  };
+  t.equal(h.transitions.at(-1)?.state, 'OK');
+  t.equal(evidence.find((one) => one.zone === 'mzC')?.stale, true);
+  t.end();
+});
+
+t.test(
+  'fail-over while slots lead the wall clock: what the former owner had under way is lost, not forgotten',
+  async (t) => {
+    for (const isKnown of [true, false]) {
+      const zones = { monitoring_zones_poll: ['mzA', 'mzB'] };
+      const h = new EntityHarness().withAlarm({ check: { period: 10, timeout: 5, ...zones } });
+      h.run(100_000);
+      h.offsetMs -= 3_000;
+      const slotAtMs = live(h).checks[0]?.next_slot ?? 0;
+      h.writesSoft = isKnown;
+      h.probers = { mzB: silent };
+      h.run(slotAtMs - h.nowMs - 1_000);
+      if (isKnown) for (const at of ['mzA', 'mzB']) h.ticks.delete(`chOne|${at}|${slotAtMs}`);
+      h.crash(300);
+      h.probers = {};
+      h.run(30_000);
+      const slots = [...h.ticks.values()].filter((tick) => tick.zone === 'mzB');
+      const lost = slots.filter((tick) => decodeTick(tick.value)?.outcome === 'lost');
+      t.equal(lost.length, 1, isKnown ? 'soft state tells of it' : 'the tick of another zone does');
+      const [first = 0, ...rest] = slots.map((tick) => tick.slotAtMs).sort((a, b) => a - b);
+      t.same(
+        rest,
+        rest.map((_, at) => first + (at + 1) * 10_000),
+        'no slot without a record',
+      );
+    }
+  },
+);
+
 t.test('a pause: one slot runs, those between are skipped as coalesced', async (t) => {
   const h = new EntityHarness().withAlarm({ check: { period: 10, timeout: 5 } });
   h.run(30_000);
@@ -448,6 +496,20 @@ t.test('period and zones change: polling goes on without repeating a slot', asyn
   );
 });
 
+t.test(
+  'a timer of before a change, read behind it, starts no slot that is still to come',
+  async (t) => {
+    const h = new EntityHarness().withAlarm({ check: { period: 10, timeout: 5 } });
+    h.run(minute);
+    h.ask({ kind: 'check.update', id: 'chOne', attributes: { period: 60 }, change: changeOf() });
+    const before = h.probes.length;
+    h.tell({ kind: 'slot.due', check: 'chOne' });
+    t.equal(h.probes.length, before);
+    h.run(minute);
+    t.equal(h.probes.length, before + 1, 'it starts when it is due');
+  },
+);
+
 t.test('disabled: no timers, no probes, slots skipped as disabled; enabled again', async (t) => {
   const h = new EntityHarness().withAlarm({ check: { period: 10, timeout: 5 } });
   h.run(30_000);
@@ -463,6 +525,15 @@ t.test('disabled: no timers, no probes, slots skipped as disabled; enabled again
   h.run(50_000);
   t.equal(h.probes.length, before + 5);
   t.match(reportOf(h).sums, { skipped: 5, lost: 0 });
+  const ran = () => reportOf(h).sums.ran;
+  h.writesSoft = false;
+  h.run(30_000);
+  const known = ran();
+  put(true);
+  h.crash(100);
+  h.run(30_000);
+  put(false);
+  t.equal(ran(), known, 'soft state older than that skips nothing that ran');
 });
 
 t.test(

@@ -275,7 +275,7 @@ export class EntityHarness {
         break;
       case 'readTicks': {
         const ticks = effect.of.flatMap((of) => this.newest(of.check, of.zone));
-        this.mail.push(this.waiting(this.monoMs, { kind: 'ticks.read', ticks }));
+        this.mail.push(this.waiting(this.monoMs, { kind: 'ticks.read', ticks, of: effect.of }));
         break;
       }
       case 'save':

@@ -223,3 +223,17 @@ t.test(
     );
   },
 );
+
+t.test('a wall clock read in whole ms does not shake the intervals', async (t) => {
+  const schedule = { periodMs: 10_000, phaseMs: 3_000 };
+  let due = firstSlot(schedule, 0, { nowMs: startMs, monoMs: 0.4 });
+  for (let at = 0; at < 100; at += 1) {
+    // The step runs 0 to 3 ms after it was due, and the wall clock drops the fraction.
+    const monoMs = due.dueMonoMs + ((at * 7) % 30) / 10;
+    const nowMs = Math.floor(startMs + monoMs - 0.4 + 0.3);
+    const next = nextSlot(schedule, due, { nowMs, monoMs });
+    t.ok(Math.abs(next.dueMonoMs - due.dueMonoMs - 10_000) < 0.001);
+    t.equal(next.slotAtMs - due.slotAtMs, 10_000);
+    due = next;
+  }
+});

@@ -773,9 +773,9 @@ t.test(
     }
     const kept = () => (actor.stored.get('16 root') as StoredDocument).body as RootBody;
     t.equal(kept().recent.length, 64);
-    actor.clock.nowMs += 3_600_001;
+    actor.clock.nowMs += 315_360_000_000;
     actor.ask({ kind: 'account.update', attributes: {}, change: change({ idempotencyKey: 'y' }) });
-    t.equal(kept().recent.length, 1);
+    t.equal(kept().recent.length, 64, 'a wall clock set ahead forgets no outcome');
     t.end();
   },
 );

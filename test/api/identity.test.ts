@@ -6,6 +6,7 @@ import { bootstrapAdmin } from '../../api/bootstrap.ts';
 import { RateLimits } from '../../api/rate-limits.ts';
 import { hashPassword, matchesPassword, randomText } from '../../api/secret.ts';
 import { hashOf, matchesHash, newToken, parseToken } from '../../api/token.ts';
+import { actorKey } from '../../runtime/ids.ts';
 import type { Clock, Random } from '../../runtime/ports.ts';
 import { adminKey, call, type Stack, startStack } from './stack.ts';
 
@@ -210,14 +211,13 @@ t.test(
 );
 
 t.test('operators set limits and end quarantines', async (t) => {
-  const released: string[] = [];
   const stack = await startStack({
     ports: () => ({
-      release: async (key) => {
-        released.push(key);
-        return key.endsWith('enPaused');
-      },
-      findings: () => [{ level: 'advice', topic: 'tls', text: 'use it' }],
+      findings: async () => ({
+        findings: [{ node: 'node1', level: 'advice', topic: 'tls', text: 'use it' }],
+        answered_by: 'node1',
+        unreachable: ['node2'],
+      }),
     }),
   });
   t.teardown(() => stack.close());
@@ -234,11 +234,13 @@ t.test('operators set limits and end quarantines', async (t) => {
     type: 'limitReached',
     code: 400,
   });
+  stack.catalog.quarantine(actorKey('100000/enPaused'), 'a test says so', 'operator');
   t.equal((await call(stack, 'POST', '/entities/enPaused/release', { body: {} })).status, 204);
   t.equal((await call(stack, 'POST', '/entities/enFine/release', {})).status, 400);
-  t.same(released, ['100000/enPaused', '100000/enFine']);
+  t.equal((await call(stack, 'POST', '/entities/enPaused/release', { body: {} })).status, 400);
   t.match((await call(stack, 'GET', '/v1.0/operator/doctor')).body, {
-    findings: [{ topic: 'tls' }],
+    findings: [{ node: 'node1', topic: 'tls' }],
+    unreachable: ['node2'],
   });
   const operator = await stack.token(['operator']);
   t.equal(

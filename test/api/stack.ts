@@ -1,29 +1,17 @@
 // A whole node in process for the API's tests: the real runtime, actors, host and memory store; probes are scripted, the
 // notifier's receivers too. Owns set-up and tear-down; tests talk to it through HTTP or `app.inject`.
-import { checkTypes } from '../../actors/check/catalogue.ts';
 import type { ProbeAnswer, ProbeRequest } from '../../actors/check/types.ts';
-import { entityBehaviour } from '../../actors/entity/entity.ts';
-import { notificationLogBody } from '../../actors/notify/log-body.ts';
 import type { NotificationDoc, Role } from '../../actors/resources.ts';
-import type { TenantDocuments } from '../../actors/tenant/documents.ts';
-import { tenantBehaviour } from '../../actors/tenant/tenant.ts';
 import { bootstrapAdmin, type FirstAdmin } from '../../api/bootstrap.ts';
 import { type ApiLimits, type ApiPorts, defaultApiLimits, type WebFile } from '../../api/ports.ts';
 import { type Api, createApi } from '../../api/server.ts';
 import { tenantLimits } from '../../api/tenant-limits.ts';
 import { ownChange, putToken } from '../../api/token-issue.ts';
-import { createShardHost } from '../../cluster/host.ts';
-import { type Catalog, createCatalog } from '../../runtime/catalog.ts';
-import { systemClock, systemRandom } from '../../runtime/clock.ts';
-import { DocumentsCache } from '../../runtime/documents.ts';
-import { type ActorKey, entityOf, epoch, nodeId, shardOf } from '../../runtime/ids.ts';
-import { createMeter } from '../../runtime/meter.ts';
+import type { Catalog } from '../../runtime/catalog.ts';
 import type { HistoryRecord, Logger, ProbeLink, Store } from '../../runtime/ports.ts';
-import { createRouter, type Router } from '../../runtime/router.ts';
-import { timerWheel } from '../../runtime/timers.ts';
 import { createMemoryStore } from '../../store/memory/store.ts';
+import { startNode } from './node.ts';
 
-export const zoneIds = ['mzaaa', 'mzbbb', 'mzccc'] as const;
 export const adminKey = 'k'.repeat(40);
 
 export interface LogLine {
@@ -38,6 +26,7 @@ export interface Stack {
   readonly admin: FirstAdmin;
   readonly store: Store;
   readonly ports: ApiPorts;
+  readonly catalog: Catalog;
   readonly logs: LogLine[];
   /** Requests that reached the probers. */
   readonly probed: ProbeRequest[];
@@ -75,7 +64,7 @@ export function observed(request: ProbeRequest): ProbeAnswer {
   };
 }
 
-function memoryLogger(logs: LogLine[]): Logger {
+export function memoryLogger(logs: LogLine[]): Logger {
   const at =
     (level: string) =>
     (event: string, fields: object = {}) => {
@@ -84,100 +73,16 @@ function memoryLogger(logs: LogLine[]): Logger {
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-interface Node {
-  readonly store: Store;
-  readonly router: Router;
-  readonly catalog: Catalog;
-  readonly documents: DocumentsCache;
-  readonly host: ReturnType<typeof createShardHost>;
-  stop(): Promise<void>;
-}
-
-async function startNode(
-  logger: Logger,
-  meter: ReturnType<typeof createMeter>,
-  probes: ProbeLink<ProbeRequest, ProbeAnswer>,
-  limits: ApiPorts['tenantLimits'],
-): Promise<Node> {
-  const clock = systemClock();
-  const random = systemRandom();
-  const timers = timerWheel({ clock, meter });
-  const store = createMemoryStore();
-  const documents = new DocumentsCache({ meter });
-  const entity = entityBehaviour({
-    zones: zoneIds.map((id) => ({ id })),
-    minPeriodMs: 1_000,
-    supportedTypes: new Set(['remote.http', 'remote.tcp', 'remote.ping', 'remote.dns']),
-    channelTypes: new Set(['webhook', 'email']),
-    qualifiedNames: false,
-    clusterName: 'test',
-    nodeName: 'node1',
-  });
-  const tenant = tenantBehaviour({ limits });
-  const host = createShardHost({
-    store,
-    node: nodeId('node1'),
-    incarnation: 'i1',
-    clock,
-    random,
-    logger,
-    meter,
-    notifier: {
-      deliver: async () => ({ delivered: true, message: 'Success' }),
-      receiverOf: () => 'receiver',
-    },
-    onLost: () => undefined,
-    retryDelayMs: () => 1_000,
-    logBody: (intent, line) => notificationLogBody(intent, line, 'node1'),
-  });
-  const { directory } = host;
-  const catalog: Catalog = createCatalog({
-    behaviourOf: (key) => (entityOf(key) === null ? tenant : entity),
-    load: (key) => host.load(key),
-    reload: (key) => host.reload(key),
-    onQuarantine: () => undefined,
-    ports: {
-      clock,
-      random,
-      logger,
-      meter,
-      timers,
-      decisions: host.decisions,
-      softStates: host.softStates,
-      ticks: host.ticks,
-      probes: probes as ProbeLink<unknown, unknown>,
-      documents,
-      mayAct: (key) => host.mayAct(key),
-      epochOf: (key) => directory.lookup(shardOf(key))?.epoch ?? epoch(0),
-      send: (to, message) => router.tell(to, message, 'system'),
-      publishDocuments: (name, rev, copy) => documents.set(name, rev, copy),
-    },
-  });
-  const router: Router = createRouter({
-    node: 'node1',
-    catalog,
-    directory,
-    transport: null,
-    clock,
-    timers,
-    random,
-    logger,
-    meter,
-    simulateRemote: true,
-  });
-  await host.start((key, stored) => catalog.activate(key, stored));
+/** Returns probers that note what they are asked; null: they stay silent. */
+export function scriptedProbe(
+  probed: ProbeRequest[],
+  answerOf: (request: ProbeRequest) => ProbeAnswer | null,
+): ProbeLink<ProbeRequest, ProbeAnswer> {
   return {
-    store,
-    router,
-    catalog,
-    documents,
-    host,
-    stop: async () => {
-      await catalog.drain();
-      router.stop();
-      await host.stop(2_000);
-      timers.stop();
-      await store.close();
+    submit: (request, done) => {
+      probed.push(request);
+      const answer = answerOf(request);
+      if (answer !== null) setImmediate(() => done(answer));
     },
   };
 }
@@ -186,58 +91,18 @@ async function startNode(
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const logs: LogLine[] = [];
   const logger = memoryLogger(logs);
-  const meter = createMeter();
   const probed: ProbeRequest[] = [];
   const tested: NotificationDoc[] = [];
-  const probe: ProbeLink<ProbeRequest, ProbeAnswer> = {
-    submit: (request, done) => {
-      probed.push(request);
-      const answer = (options.answer ?? observed)(request);
-      if (answer !== null) setImmediate(() => done(answer));
-    },
-  };
-  const limits = tenantLimits(options.mode ?? 'open', { cores: 2, memoryBytes: 2 ** 32 });
-  const node = await startNode(logger, meter, probe, limits);
+  const store = createMemoryStore();
+  const node = await startNode({
+    ...{ name: 'node1', incarnation: 'i1', store, logger, tested, cluster: null },
+    limits: tenantLimits(options.mode ?? 'open', { cores: 2, memoryBytes: 2 ** 32 }),
+    probe: scriptedProbe(probed, options.answer ?? observed),
+  });
   const base: ApiPorts = {
-    router: node.router,
-    documents: async (tenant) =>
-      (node.documents.get(tenant)?.documents ?? null) as TenantDocuments | null,
-    history: node.store.history,
-    accounts: node.store.accounts,
-    states: node.store.states,
-    samples: node.store.samples,
-    events: node.host.events,
-    probe,
-    testNotification: async (notification) => {
-      tested.push(notification);
-      return { status: 'success', message: 'Success: Webhook successfully executed' };
-    },
-    clock: systemClock(),
-    random: systemRandom(),
-    logger,
-    meter,
-    metricsText: async () => ({ type: meter.contentType, text: await meter.text() }),
-    zones: () =>
-      zoneIds.map((id) => ({
-        id,
-        label: id,
-        country_code: 'ZZ',
-        source_ips: ['127.0.0.1/32', '::1/128'],
-      })),
-    checkTypes,
-    node: { id: 'node1', version: '1.0.0', publicUrl: null },
-    release: async (key: ActorKey) => {
-      if (node.catalog.describe(key)?.quarantine == null) return false;
-      await node.catalog.release(key);
-      return true;
-    },
-    health: () => ({ live: true, ready: true, reasons: [] }),
-    findings: () => [],
-    tenantLimits: limits,
+    ...node.ports,
     limits: { ...defaultApiLimits, ...options.limits },
-    tls: null,
     web: options.web ?? new Map(),
-    workers: null,
   };
   const ports: ApiPorts = { ...base, ...options.ports?.(base) };
   const admin = (await bootstrapAdmin(base, { apiKey: adminKey })) as FirstAdmin;
@@ -247,8 +112,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     api,
     url,
     admin,
-    store: node.store,
+    store,
     ports,
+    catalog: node.catalog,
     logs,
     probed,
     tested,
@@ -261,6 +127,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     close: async () => {
       await api.close();
       await node.stop();
+      await store.close();
     },
   };
 }

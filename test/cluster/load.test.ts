@@ -182,7 +182,8 @@ t.test(
     t.match(loaded, { documents: [], soft: null });
     t.same(
       loaded.tail.map((row) => row.seq),
-      [2],
+      [1, 2],
+      'also those that its soft state held',
     );
     await world.clock.advance(1000);
     t.same((await world.store.states.loadShard(shard)).states, [], 'its soft state is deleted');
@@ -417,6 +418,31 @@ t.test('a load equals the fold of the whole log, wherever the marks stand', (t) 
     ),
     { numRuns: 2000 },
   );
+  t.end();
+});
+
+t.test('what was asked of a deleted actor is found, also what its soft state held', (t) => {
+  const id = 'alOne';
+  const alarm = { kind: documentKinds.alarm, id };
+  const records = [
+    recordOf(1, alice, {
+      kind: rowKinds.config,
+      body: 'made',
+      documents: [{ ...alarm, rev: 1, body: {} }],
+    }),
+    recordOf(2, alice, {
+      kind: rowKinds.config,
+      body: 'gone',
+      documents: [{ ...alarm, rev: 2, body: null }],
+    }),
+  ];
+  for (const seq of [0, 1, 2]) {
+    const soft = seq === 0 ? [] : [{ key: alice, seq, body: encodeValue({}) }];
+    const stored = { documents: [], states: soft } as unknown as StoredRows;
+    const { deleted } = foldShard(stored, records, { snap: 0, dispatched: 0 });
+    const tail = deleted.get(alice)?.tail.map(({ body }) => body);
+    t.same(tail, ['made', 'gone'], `soft state at ${seq}`);
+  }
   t.end();
 });
 

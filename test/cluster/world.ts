@@ -14,7 +14,7 @@ import type {
   Store,
 } from '../../runtime/ports.ts';
 import { createMemoryStore } from '../../store/memory/store.ts';
-import type { OperationName } from '../../store/operations.ts';
+import type { ClusterOperationName as OperationName } from '../../store/operations.ts';
 import { seededRandom, TestClock } from '../clock.ts';
 
 type StoreFault = 'unavailable' | 'unknown' | 'unknownApplied';

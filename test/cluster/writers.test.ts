@@ -4,7 +4,7 @@ import { localEventBus } from '../../cluster/event-bus.ts';
 import { tickLimits } from '../../cluster/limits.ts';
 import { inParallel, settledWithin } from '../../cluster/pause.ts';
 import { tickWriter } from '../../cluster/ticks.ts';
-import { decodeValue } from '../../runtime/codec.ts';
+import { decodeValue, encodeValue } from '../../runtime/codec.ts';
 import { actorKey, shardOf } from '../../runtime/ids.ts';
 import type { HistoryRecord } from '../../runtime/ports.ts';
 import { seededRandom, TestClock } from '../clock.ts';
@@ -257,6 +257,51 @@ t.test(
     t.equal(stored.length, tickLimits.waitingRows);
     t.equal(stored.at(-1), total - 1);
     t.equal(writer.waiting, 0);
+  },
+);
+
+t.test(
+  'the newest ticks are asked for again while the store does not answer, for 30 s, after what waits is written',
+  async (t) => {
+    const clock = new TestClock();
+    let reads = 0;
+    let failures = 3;
+    let isWritable = false;
+    const row = { shard: shardOf(alice), key: alice, check: 'c', zone: 'z', slotAtMs: 5 };
+    const writer = tickWriter({
+      samples: {
+        appendTicks: async () => {
+          if (!isWritable) throw new Error('away');
+        },
+        lastTicks: async () => {
+          reads++;
+          if (failures-- > 0) throw new Error('away');
+          return [{ ...row, value: encodeValue(1) }];
+        },
+        readTicks: async () => [],
+      },
+      clock,
+      random: seededRandom(1),
+      logger,
+      meter: { count: () => undefined, gauge: () => undefined },
+    });
+    const of = [{ check: 'c', zone: 'z' }];
+    writer.append(alice, [{ check: 'c', zone: 'z', slotAtMs: 4, value: 1 }]);
+    const passed = async (seconds: number) => {
+      for (let second = 0; second < seconds; second++) await clock.advance(1_000);
+    };
+    const first = writer.last(alice, of);
+    await passed(5);
+    t.equal(reads, 0, 'not before the own ones are stored');
+    isWritable = true;
+    await passed(20);
+    t.match(await first, [{ slotAtMs: 5 }]);
+    t.equal(reads, 4);
+    failures = Number.MAX_SAFE_INTEGER;
+    const second = t.rejects(writer.last(alice, of), { message: 'away' });
+    await passed(40);
+    await second;
+    t.equal(clock.pending, 0);
   },
 );
 

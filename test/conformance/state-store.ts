@@ -37,6 +37,23 @@ export const stateStoreSuite: Suite = async (t, makeStore) => {
     t.same(await load(3), { documents: [], states: [] });
   });
 
+  await t.test('the documents of one actor are read alone', async (t) => {
+    const read = async (of: number, name: string) =>
+      readable(await states.readDocuments(shard(of), key(name)));
+    await states.putDocuments(shard(11), 11, [
+      { ...documentRow('t', 'np', 1, 'plan'), kind: 17 },
+      { ...documentRow('t', 'root', 4, 'root'), kind: 16 },
+      { ...documentRow('t', 'gone', 2, null), kind: 17 },
+      documentRow('t/a', 'ch1', 2, 'doc 1'),
+    ]);
+    t.same(await read(11, 't'), [
+      { key: 't', kind: 16, id: 'root', rev: 4, body: 'root' },
+      { key: 't', kind: 17, id: 'np', rev: 1, body: 'plan' },
+    ]);
+    t.same(await read(11, 't/b'), []);
+    t.same(await read(12, 't'), []);
+  });
+
   await t.test('a row with an equal or lower timestamp loses', async (t) => {
     const put = (ts: number, body: string | null) =>
       states.putStates(shard(4), ts, [stateRow('t/a', ts, body)]);

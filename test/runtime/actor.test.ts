@@ -107,7 +107,7 @@ t.test('probes, timers, ticks and counts go at once, before any commit ends', as
       { type: 'startTimer', id: 'b', dueMonoMs, message: { kind: 'cancelled' } },
       { type: 'cancelTimer', id: 'b' },
       { type: 'append', ticks: [{ check: 'c', zone: 'z', slotAtMs: 2, value: 0 }] },
-      { type: 'readTicks', of: [{ check: 'c', zone: 'z' }] },
+      { type: 'readTicks', of: [{ check: 'c', zone: 'z', passedMs: 7 }] },
       { type: 'count', name: 'slots_ran', by: 2, label: 'mzlocal' },
     ],
   } as Message);
@@ -158,10 +158,12 @@ t.test('ticks that cannot be read come back as none', async (t) => {
   w.ticks = new Error('no store');
   w.tell({
     kind: 'do',
-    effects: [{ type: 'readTicks', of: [{ check: 'c', zone: 'z' }] }],
+    effects: [{ type: 'readTicks', of: [{ check: 'c', zone: 'z', passedMs: 7 }] }],
   } as Message);
   await settle();
-  t.strictSame(await othersOf(w), [{ kind: 'ticks.read', ticks: [] }]);
+  t.strictSame(await othersOf(w), [
+    { kind: 'ticks.read', ticks: [], of: [{ check: 'c', zone: 'z', passedMs: 7 }] },
+  ]);
   t.equal(w.meter.counted('ticks_unread'), 1);
 });
 
@@ -344,7 +346,7 @@ t.test('an operator releases a quarantined actor, which starts from the store', 
   const again = w.ask({ kind: 'do', value: 3 });
   await settle();
   t.equal(again.value, 3);
-  await w.catalog.release(key);
+  t.equal(await w.catalog.release(key), false);
   t.equal(w.commits.length, 1, 'releasing a free actor does nothing');
 });
 
@@ -464,7 +466,7 @@ t.test(
 );
 
 t.test('a turn ends after 5 ms, and its actor is named before it', async (t) => {
-  const named: string[] = [];
+  const named: (string | null)[] = [];
   const w = world(
     obedient({
       step: (state, message, context) => {
@@ -476,7 +478,8 @@ t.test('a turn ends after 5 ms, and its actor is named before it', async (t) => 
   );
   for (let sent = 0; sent < 8; sent++) w.tell({ kind: 'note' });
   await settle();
-  t.strictSame(named, [key, key, key, key], 'two steps of 3 ms each turn');
+  const turns = Array.from({ length: 5 }, () => [key, null]).flat();
+  t.strictSame(named, turns, 'its load, then two steps of 3 ms each turn; and then nobody');
 });
 
 t.test('an actor that stops leaves memory; the next message finds the store', async (t) => {

@@ -1,10 +1,10 @@
 // Routing: local and remote asks and tells, retries until the deadline, execution once per correlation id.
 import t from 'tap';
+import type { Directory, Transport } from '../../runtime/cluster-ports.ts';
 import { TocsinError } from '../../runtime/errors.ts';
 import { type ActorKey, actorKey, epoch, type ShardId, shardOf } from '../../runtime/ids.ts';
 import { dedupLimits } from '../../runtime/limits.ts';
 import type { Message } from '../../runtime/message.ts';
-import type { Directory, Transport } from '../../runtime/ports.ts';
 import { createRouter, type Router } from '../../runtime/router.ts';
 import { seededRandom, settle } from '../clock.ts';
 import { commit, type World, world } from './harness.ts';
@@ -51,6 +51,10 @@ class Places implements Directory {
   lookup(shard: ShardId) {
     const node = this.#owners.get(shard);
     return node === undefined ? null : { node, local: node === this.#node, epoch: epoch(1) };
+  }
+
+  observe(shard: ShardId, node: string): void {
+    this.#owners.set(shard, node);
   }
 }
 
@@ -135,7 +139,7 @@ t.test('an ask of a remote actor goes and comes back as frames, errors included'
 
 t.test('an unanswered ask ends at its deadline, by default after 5 s', async (t) => {
   const { a, wires } = pair();
-  wires.lose = 2;
+  wires.lose = 100;
   const short = a.router.ask(there, get, { timeoutMs: 100 });
   const usual = a.router.ask(there, get);
   let ended = '';
@@ -213,6 +217,71 @@ t.test(
     t.equal(await a.router.ask(there, add(1), how), 2, 'it is forgotten after 30 s');
   },
 );
+
+t.test('a lost frame is sent again, and the question is executed once', async (t) => {
+  const { a, b, wires } = pair();
+  wires.lose = 1;
+  const answer = a.router.ask(there, add(1));
+  await a.clock.advance(600);
+  t.equal(await answer, 1);
+  t.match(await b.router.ask(there, get), { values: [1] });
+  wires.lose = 0;
+  const slow = a.router.ask(there, add(2, { effects: [commit] }));
+  b.autoAck = false;
+  await a.clock.advance(2000);
+  b.commits[0]?.ack();
+  await settle();
+  t.equal(await slow, 2);
+  t.match(await b.router.ask(there, get), { values: [1, 2] });
+  t.equal(a.ports.timers.size, 0);
+});
+
+t.test('a node that lost an actor says who has it, and the asker goes there at once', async (t) => {
+  const { a, b, wires } = pair();
+  const c = node('c', wires);
+  for (const places of [b.places, c.places]) places.put(there, 'c');
+  const answer = a.router.ask(there, add(1));
+  await a.clock.advance(10);
+  t.equal(await answer, 1);
+  t.match(c.catalog.describe(there), { phase: 'active' });
+  t.equal(a.places.lookup(shardOf(there))?.node, 'c', 'the directory has learned it');
+  a.places.put(there, 'b');
+  a.router.tell(there, add(2));
+  await settle();
+  t.match(await c.router.ask(there, get), { values: [1, 2] }, 'a tell is forwarded');
+  a.places.put(there, 'gone');
+  const stuck = a.router.ask(there, get);
+  await settle();
+  a.places.put(there, 'c');
+  a.router.nodeGone('gone');
+  await a.clock.advance(20);
+  t.match(await stuck, { values: [1, 2] });
+});
+
+t.test('nodes are asked themselves; those that do not answer are named', async (t) => {
+  const { a, b } = pair();
+  const heard: string[] = [];
+  for (const one of [a, b]) {
+    one.router.serve('ping', async (message, from) => {
+      heard.push(from);
+      return { got: (message as { value?: number }).value };
+    });
+  }
+  b.router.serve('fail', () => {
+    throw new TocsinError('RT_STEP_FAILED', 'no');
+  });
+  const message = { kind: 'ping', value: 7 } as Message;
+  t.same(await a.router.askNode('b', message), { got: 7 });
+  const asked = a.router.askNodes(['a', 'b', 'x'], message, { timeoutMs: 1000 });
+  await a.clock.advance(1100);
+  const { answers, silent } = await asked;
+  t.same([...answers.keys()].sort(), ['a', 'b']);
+  t.same(silent, ['x']);
+  await t.rejects(a.router.askNode('b', { kind: 'fail' }), { code: 'RT_STEP_FAILED' });
+  a.router.tellNode('b', message);
+  await settle();
+  t.same(heard, ['a', 'a', 'a', 'a']);
+});
 
 t.test('an outcome that changed nothing is not repeated: the retry is executed', async (t) => {
   const a = node('a');

@@ -245,3 +245,29 @@ t.test(
     t.ok((lateMs[100] ?? 99) < 10, `median ${lateMs[100]} ms`);
   },
 );
+
+t.test(
+  'a wheel that gathers turns at its multiples: what is due between shares one turn',
+  async (t) => {
+    const clock = new TestClock();
+    const wheel = timerWheel({ clock, gatherMs: 20 });
+    const startMs = Math.ceil(clock.monoMs() / 20) * 20;
+    await clock.advance(startMs - clock.monoMs());
+    const fired: [string, number][] = [];
+    const told = { key: 'a', timerFired: (id: string, message: unknown) => note(id, message) };
+    const note = (id: string, message: unknown) => {
+      fired.push([`${id} ${message}`, clock.monoMs() - startMs]);
+    };
+    wheel.startFor(told, 'slot', startMs + 3, 'first');
+    wheel.start('b', 'slot', startMs + 17, () => note('slot', 'second'));
+    wheel.startFor(told, 'late', startMs + 20.5, 'third');
+    t.equal(wheel.dueMonoMs('a', 'slot'), startMs + 3, 'each keeps its own due instant');
+    for (let ms = 0; ms < 45; ms++) await clock.advance(1);
+    t.same(fired, [
+      ['slot first', 20],
+      ['slot second', 20],
+      ['late third', 40],
+    ]);
+    t.equal(wheel.size, 0);
+  },
+);

@@ -127,7 +127,7 @@ export class ScenarioNode {
     return this.#running.router.ask<Reply>(key, message);
   }
 
-  release(key: ActorKey): Promise<void> {
+  release(key: ActorKey): Promise<boolean> {
     return this.settled(this.#running.catalog.release(key));
   }
 

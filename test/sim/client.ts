@@ -65,11 +65,13 @@ export class Client {
   readonly entities: Entity[] = [];
   readonly #ports: ClientPorts;
   readonly #draw: Draw;
+  readonly #lossDraw: Draw;
   #ops = 0;
 
   constructor(ports: ClientPorts) {
     this.#ports = ports;
     this.#draw = drawOf(ports.plan.seed, 'client');
+    this.#lossDraw = drawOf(ports.plan.seed, 'lost answers');
   }
 
   /** Keys of all actors there will ever be lie in these shards. */
@@ -243,10 +245,26 @@ export class Client {
     } else if (kind === 'checkCreate') {
       const plans = this.#ports.plan.entities.flatMap((one) => one.checks);
       await this.#check(entity, draw.pick(plans));
-    } else {
-      const reply = await this.#request(entity.key, 'check.delete', id, { id });
-      if (reply !== null) this.#forgetCheck(entity, id);
-    }
+    } else if (kind === 'checkBlink') {
+      await update({ disabled: true });
+      await this.#ports.wait(draw.whole(1_000, 90_000));
+      if (entity.checks.includes(id)) await update({ disabled: false });
+    } else if (kind === 'checkMayfly') await this.#mayfly(entity, draw);
+    else await this.#deleteCheck(entity, id);
+  }
+
+  /** A check that is deleted right after it was made. */
+  async #mayfly(entity: Entity, draw: Draw): Promise<void> {
+    const known = new Set(entity.checks);
+    await this.#check(entity, draw.pick(this.#ports.plan.entities.flatMap((one) => one.checks)));
+    await this.#ports.wait(draw.whole(100, 4_000));
+    const made = entity.checks.find((one) => !known.has(one));
+    if (made !== undefined) await this.#deleteCheck(entity, made);
+  }
+
+  async #deleteCheck(entity: Entity, id: string): Promise<void> {
+    const reply = await this.#request(entity.key, 'check.delete', id, { id });
+    if (reply !== null) this.#forgetCheck(entity, id);
   }
 
   #forgetCheck(entity: Entity, id: string): void {
@@ -351,9 +369,11 @@ export class Client {
         ...body,
         change: changeOf(op, `${key} ${kind} ${target}`, `${op}.${attempt}`),
       };
-      if (this.#draw.chance(0.1)) void this.#once(op, key, { ...message }, `${attempt}b`);
-      const reply = await this.#once(op, key, message, `${attempt}`);
+      if (this.#draw.chance(0.1)) void this.#once(op, key, { ...message }, false);
+      const isLost = attempt === 1 && this.#lossDraw.chance(this.#chanceOfLoss(kind));
+      const reply = await this.#once(op, key, message, isLost);
       if (reply !== null && !isTemporary(reply)) return reply;
+      if (isLost) await wait(this.#lossDraw.whole(5_000, 60_000));
       if (now() > untilT) {
         emit({ kind: 'api.given-up', op });
         return null;
@@ -362,15 +382,16 @@ export class Client {
     }
   }
 
-  async #once(
-    op: string,
-    key: ActorKey,
-    message: Message,
-    _attempt: string,
-  ): Promise<Reply | null> {
+  /** Deletions are asked again least: those answers are lost most. */
+  #chanceOfLoss(kind: string): number {
+    return this.#ports.plan.answersLost * (kind === 'entity.delete' ? 3 : 1);
+  }
+
+  async #once(op: string, key: ActorKey, message: Message, isLost: boolean): Promise<Reply | null> {
     const { ask, emit } = this.#ports;
     try {
       const reply = (await ask(key, message)) as Reply;
+      if (isLost) throw new Error('the answer was lost on its way');
       const code = reply.ok ? '' : reply.error.type;
       const id = reply.ok ? (reply.value?.id ?? '') : '';
       emit({ kind: 'api.reply', op, outcome: reply.ok ? 'ok' : 'refused', code, id });

@@ -1,5 +1,6 @@
 // The options of one run, expanded from its seed: who is monitored, what the truth is, which faults come when, what people
 // change meanwhile. Plain data: printed for a replay, and cut down by the shrinker. Must not know how anything is done.
+import { duetsOf, strainsOf, whimsOf } from './duets.ts';
 import { type Draw, drawOf } from './random.ts';
 
 export type TruthState = 'up' | 'slow' | 'down';
@@ -21,7 +22,7 @@ export type Fault =
       readonly deltaMs: number;
       readonly steps: number;
     }
-  | { readonly at: number; readonly kind: 'outage'; readonly ms: number }
+  | { readonly at: number; readonly kind: 'outage' | 'projectionsOut'; readonly ms: number }
   | {
       readonly at: number;
       readonly kind: 'storeSlow';
@@ -55,6 +56,8 @@ export type ChangeKind =
   | 'checkZones'
   | 'checkCreate'
   | 'checkDelete'
+  | 'checkBlink'
+  | 'checkMayfly'
   | 'alarmCriteria'
   | 'alarmToggle'
   | 'alarmPlan'
@@ -107,6 +110,14 @@ export interface Plan {
   readonly wallOffsetMs: number;
   /** Writes of a dead process may still land. */
   readonly lateWrites: boolean;
+  /** Chance that such a write lands behind the next owner's claim. */
+  readonly stragglers: number;
+  /** Chance that a stamped write happens once more, minutes later. */
+  readonly echoes?: number;
+  /** Chance that an answer never reaches the client, which asks again much later. */
+  readonly answersLost: number;
+  /** When people look at everything. */
+  readonly spots: readonly number[];
   readonly storeMs: number;
   readonly tenants: number;
   readonly receivers: number;
@@ -155,6 +166,13 @@ export function planOf(seed: number): Plan {
   const checks = entities.flatMap((entity) => entity.checks);
   const targetsTotal = checks.reduce((most, check) => Math.max(most, check.target + 1), 1);
   const endT = healT + convergeMs * 3;
+  const duets = duetsOf(drawOf(seed, 'duets'), { healT, receivers, zones });
+  const whims = whimsOf(drawOf(seed, 'whims'), { healT });
+  const plain = faultsOf(drawOf(seed, 'faults'), { healT, isLong, receivers, zones });
+  const strains = strainsOf(drawOf(seed, 'strains'), {
+    healT,
+    faults: [...plain, ...duets.faults],
+  });
   const targets = Array.from({ length: targetsTotal }, (_, at) =>
     truthOf(drawOf(seed, `truth${at}`), { endT, healT, isLong }),
   );
@@ -166,15 +184,25 @@ export function planOf(seed: number): Plan {
     quietMs: isLong ? 2 * 1_800_000 + convergeMs : convergeMs + 30_000,
     rate: draw.chance(0.3) ? draw.between(0.95, 1.05) : 1,
     wallOffsetMs: draw.chance(0.2) ? draw.whole(-86_400_000, 86_400_000) : draw.whole(-500, 500),
-    lateWrites: draw.chance(0.4),
+    lateWrites: draw.chance(0.4) || duets.stragglers > 0,
+    stragglers: duets.stragglers,
+    echoes: strains.echoes,
+    answersLost: whims.answersLost,
+    spots: whims.spots,
     storeMs: draw.pick([0.5, 2, 8]),
     tenants,
     receivers,
     zones,
     entities,
     targets,
-    faults: faultsOf(drawOf(seed, 'faults'), { healT, isLong, receivers, zones }),
-    changes: changesOf(drawOf(seed, 'changes'), { healT, isLong }),
+    faults: inTime(strains.isCalm ? strains.faults : [...plain, ...duets.faults, ...whims.faults]),
+    changes: strains.isCalm
+      ? []
+      : inTime([
+          ...changesOf(drawOf(seed, 'changes'), { healT, isLong }),
+          ...whims.changes,
+          ...duets.changes,
+        ]),
   };
 }
 
@@ -277,6 +305,10 @@ function faultsOf(
     }
   }
   return faults.sort((left, right) => left.at - right.at);
+}
+
+function inTime<Item extends { readonly at: number }>(items: readonly Item[]): Item[] {
+  return items.toSorted((left, right) => left.at - right.at);
 }
 
 const shortOrLong = (draw: Draw, longMs: number): number =>

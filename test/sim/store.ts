@@ -20,6 +20,8 @@ import type { CommittedRow, Happening, Stored } from './trace.ts';
 /** Faults of the store as they are now. */
 export interface StoreWeather {
   isOut: boolean;
+  /** The tables of projections alone are away. */
+  projectionsOut?: boolean;
   slowFactor: number;
   unknownChance: number;
 }
@@ -30,6 +32,12 @@ export interface SimStoreOptions {
   readonly weather: StoreWeather;
   readonly latencyMs: number;
   readonly lateWrites: boolean;
+  /** Chance that a write of a dead process lands behind the next owner's claim; drawn from `lateDraw`. */
+  readonly stragglers: number;
+  readonly lateDraw: Draw;
+  /** Chance that a stamped write happens once more, minutes later; drawn from `echoDraw`. */
+  readonly echoes?: number;
+  readonly echoDraw?: Draw;
   /** `run`: the process run that asked. */
   readonly emit: (run: number, happening: Happening) => void;
   /** A crash point was reached by this process. */
@@ -38,9 +46,14 @@ export interface SimStoreOptions {
 
 interface UnderWay {
   readonly process: Process;
+  readonly name: OperationName;
+  /** Shard that it writes to; null: it does not straggle. */
+  readonly shard: number | null;
   isDropped: boolean;
   /** How much later it happens, its process being dead. */
   lateMs: number;
+  /** It happens when another process has claimed the shard. */
+  isStraggler: boolean;
 }
 
 type Fate = 'well' | 'unavailable' | 'unknown' | 'unknownApplied' | 'unknownLate';
@@ -55,10 +68,28 @@ const pointOf: Partial<Record<OperationName, string>> = {
   readTail: 'loaded',
 };
 
+const askedOf: Partial<Record<OperationName, string>> = {
+  claim: 'claim.asked',
+  commit: 'commit.asked',
+  putStates: 'states.asked',
+};
+
+const projections = new Set<OperationName>(['putDocuments', 'putListing', 'appendHistory']);
+/** Writes that an equal or higher timestamp beats. */
+const stamped = new Set<OperationName>(['putStates', 'putDocuments', 'putListing']);
+
+/** Returns the shard of a write that may straggle. */
+function shardOfWrite(name: OperationName, args: readonly unknown[]): number | null {
+  if (name === 'commit') return (args[0] as CommitBatch).shard;
+  const isOfShard = name === 'claim' || name === 'putStates' || name === 'putDocuments';
+  return isOfShard ? (args[0] as number) : null;
+}
+
 export class SimStore {
   readonly base: Store = createMemoryStore();
   readonly #options: SimStoreOptions;
   readonly #underWay = new Set<UnderWay>();
+  readonly #stragglers = new Map<number, (() => void)[]>();
   /** Tenants and partitions written, for the last look. */
   readonly #partitions = new Set<string>();
   readonly #shards = new Set<number>();
@@ -76,16 +107,18 @@ export class SimStore {
 
   /** The process is gone: of what it had asked for, some still happens and some never does. */
   lose(process: Process): void {
-    const { draw } = this.#options;
+    const { draw, lateDraw, stragglers } = this.#options;
     for (const one of this.#underWay) {
       if (one.process !== process) continue;
       one.isDropped = draw.chance(0.5);
       one.lateMs = draw.chance(0.7) ? draw.between(50, 8_000) : 0;
+      one.isStraggler = one.shard !== null && lateDraw.chance(stragglers);
     }
   }
 
   #fate(name: OperationName): Fate {
     const { weather, draw } = this.#options;
+    if (weather.projectionsOut === true && projections.has(name)) return 'unavailable';
     if (weather.isOut) return draw.chance(0.8) ? 'unavailable' : 'unknown';
     if (weather.unknownChance === 0 || !draw.chance(weather.unknownChance)) return 'well';
     if (operationKinds[name] === 'read') return 'unavailable';
@@ -106,12 +139,18 @@ export class SimStore {
     const { kernel, hit } = this.#options;
     const { process } = of;
     if (process.isDead) return new Promise(() => undefined);
-    if (name === 'commit') hit(process, 'commit.asked');
-    const one: UnderWay = { process, isDropped: false, lateMs: 0 };
+    const shard = shardOfWrite(name, args);
+    const one: UnderWay = { process, name, shard, isDropped: false, lateMs: 0, isStraggler: false };
     this.#underWay.add(one);
+    const asked = askedOf[name];
+    if (asked !== undefined) hit(process, asked);
     return new Promise((resolve, reject) => {
       kernel.after(this.#latency(), null, () => {
         this.#underWay.delete(one);
+        if (one.isStraggler) {
+          this.#straggle(shard ?? 0, () => void this.#effect(of, name, args));
+          return;
+        }
         if (one.isDropped || (process.isDead && !this.#options.lateWrites)) return;
         if (one.lateMs > 0) {
           kernel.after(one.lateMs, null, () => void this.#effect(of, name, args));
@@ -128,6 +167,23 @@ export class SimStore {
         });
       });
     });
+  }
+
+  #straggle(shard: number, land: () => void): void {
+    const waiting = this.#stragglers.get(shard) ?? [];
+    this.#stragglers.set(shard, [...waiting, land]);
+  }
+
+  /** Another process owns the shard now: what its predecessor wrote last still lands, around its own first writes. */
+  #land(shard: number): void {
+    const { kernel, lateDraw, emit } = this.#options;
+    for (const land of this.#stragglers.get(shard) ?? []) {
+      kernel.after(lateDraw.between(0, lateDraw.pick([5, 100, 4_000])), null, () => {
+        emit(0, { kind: 'sometimes', point: 'straggler' });
+        land();
+      });
+    }
+    this.#stragglers.delete(shard);
   }
 
   async #effect(
@@ -161,9 +217,30 @@ export class SimStore {
   ): Promise<unknown> {
     const answer = await runOn(this.base, name, args);
     this.#record(of.run, name, args, answer);
+    this.#echo(name, args);
     const point = pointOf[name];
     if (point !== undefined && !of.process.isDead) this.#options.hit(of.process, point);
+    if (name === 'putStates' && this.#isCommitting(of.process, args[0] as number)) {
+      this.#options.hit(of.process, 'states.ahead');
+    }
     return answer;
+  }
+
+  /** A replica that was away hears of the write minutes later: the same, with its own timestamp, once more. */
+  #echo(name: OperationName, args: unknown[]): void {
+    const { kernel, echoes = 0, echoDraw, emit } = this.#options;
+    if (echoDraw === undefined || !stamped.has(name) || !echoDraw.chance(echoes)) return;
+    kernel.after(echoDraw.between(1_000, 300_000), null, () => {
+      emit(0, { kind: 'sometimes', point: 'echo' });
+      void runOn(this.base, name, args);
+    });
+  }
+
+  /** True while a commit of the process to the shard has not reached the store. */
+  #isCommitting(process: Process, shard: number): boolean {
+    return [...this.#underWay].some(
+      (one) => one.process === process && one.name === 'commit' && one.shard === shard,
+    );
   }
 
   /** What the judge needs to know of an operation that took effect. */
@@ -173,6 +250,7 @@ export class SimStore {
       const [shard, claim] = args as [number, { epoch: number; owner: string }];
       const { applied } = answer as { applied: boolean };
       emit(run, { kind: 'claim', shard, epoch: claim.epoch, owner: claim.owner, applied });
+      if (applied) this.#land(shard);
     } else if (name === 'commit') {
       this.#recordCommit(
         run,

@@ -25,6 +25,8 @@ export interface OutsideOptions {
   readonly draw: Draw;
   readonly outside: Outside;
   readonly targets: readonly (readonly TruthSpan[])[];
+  /** When the receiver of a line of notifications last took one. */
+  readonly tookT: Map<string, number>;
   readonly emit: (run: number, happening: Happening) => void;
   readonly hit: (process: Process, point: string) => void;
 }
@@ -34,6 +36,9 @@ export interface Seat {
   readonly run: number;
   readonly machine: Machine;
 }
+
+/** A notification so soon behind the one before it in its line: the store may not know of that one. */
+const followedMs = 120;
 
 /** Name of a target in a check, and back. */
 export const targetName = (at: number): string => `target${at}.test`;
@@ -155,6 +160,10 @@ function deliver(
     hash: createHash('sha256').update(JSON.stringify(body)).digest('hex').slice(0, 16),
   });
   hit(seat.process, 'page.started');
+  const line = `${key} ${alarm} ${channel}`;
+  if (kernel.now - (options.tookT.get(line) ?? -followedMs) < followedMs) {
+    hit(seat.process, 'page.followed');
+  }
   const { receivedMs, answerMs, result } = responseOf(draw, outside.receivers.get(receiver));
   if (receivedMs !== null) {
     // The receiver lives on whatever becomes of the sender.
@@ -170,6 +179,7 @@ function deliver(
       isOver = true;
       const final = !given.delivered && given.final === true;
       emit(seat.run, { kind: 'page.end', id, delivered: given.delivered, final });
+      if (given.delivered) options.tookT.set(line, kernel.now);
       resolve(given);
       hit(seat.process, 'page.answered');
     };

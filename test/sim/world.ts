@@ -62,6 +62,10 @@ export class World {
       weather: this.#weather,
       latencyMs: plan.storeMs,
       lateWrites: plan.lateWrites,
+      stragglers: plan.stragglers,
+      lateDraw: drawOf(plan.seed, 'late'),
+      echoes: plan.echoes ?? 0,
+      echoDraw: drawOf(plan.seed, 'echoes'),
       emit,
       hit,
     });
@@ -70,6 +74,7 @@ export class World {
       draw: drawOf(plan.seed, 'outside'),
       outside: this.#outside,
       targets: plan.targets,
+      tookT: new Map(),
       emit,
       hit,
     };
@@ -99,6 +104,9 @@ export class World {
       this.#kernel.at(fault.at, null, () => this.#strike(fault));
     for (const { at, kind, salt } of this.#plan.changes) {
       this.#kernel.at(at, null, () => void this.#client.change(kind, salt));
+    }
+    for (const at of this.#plan.spots) {
+      this.#kernel.at(at, null, () => void this.#lookAtAll('spot'));
     }
     this.#kernel.at(healT, null, () => {
       this.#heal();
@@ -140,7 +148,7 @@ export class World {
   async #lookAt(when: string): Promise<void> {
     const life = this.#life;
     if (life?.isReady !== true) return;
-    for (const { key } of this.#client.entities) await this.#read(when, key, 'entity.live');
+    await this.#lookAtAll(when);
     for (const { key } of this.#client.tenants) {
       await this.#read(`${when} plans`, key, 'plan.list');
       await this.#read(`${when} suppressions`, key, 'suppression.list');
@@ -160,6 +168,10 @@ export class World {
       commitsPending: counts.commitsPending,
     };
     this.#emit(life.run, { kind: 'gauges', when, values });
+  }
+
+  async #lookAtAll(when: string): Promise<void> {
+    for (const { key } of [...this.#client.entities]) await this.#read(when, key, 'entity.live');
   }
 
   async #read(when: string, key: ActorKey, kind: string): Promise<void> {
@@ -244,6 +256,8 @@ export class World {
     if (life.process.isDead) return;
     this.#emit(life.run, { kind: 'node.end', why, point });
     life.process.isDead = true;
+    // Who dies while its machine stands still does not take the machine along: the next process finds it running.
+    if (life.process.isPaused) this.#wake();
     life.process.held = [];
     this.#life = null;
     this.#store.lose(life.process);
@@ -393,6 +407,7 @@ export class World {
 
   #setWeather(): void {
     this.#weather.isOut = this.#active.some((one) => one.kind === 'outage');
+    this.#weather.projectionsOut = this.#active.some((one) => one.kind === 'projectionsOut');
     this.#weather.slowFactor = 1;
     this.#weather.unknownChance = 0;
     this.#outside.probers.clear();

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import type { ClusterStore } from '../../runtime/cluster-ports.ts';
 import type { DocumentKind, HistoryTable, RowKind } from '../../runtime/effect.ts';
 import type { Store } from '../../runtime/ports.ts';
 import { timeId } from '../../runtime/time-id.ts';
@@ -21,8 +22,9 @@ import { batch, claimFresh, epochOf, key, shard, stateRow } from '../conformance
 import { samplesSuite } from '../conformance/samples.ts';
 import { shardLogSuite } from '../conformance/shard-log.ts';
 import { stateStoreSuite } from '../conformance/state-store.ts';
+import { viewsSuite } from '../conformance/views.ts';
 
-const memory = async (t: Test): Promise<Store> => {
+const memory = async (t: Test): Promise<ClusterStore> => {
   const store = createMemoryStore();
   t.teardown(() => store.close());
   return store;
@@ -47,6 +49,8 @@ for (const [name, makeStore] of Object.entries({ memory, sqlite })) {
   t.test(`${name}: history`, (t) => historySuite(t, makeStore));
   t.test(`${name}: accounts`, (t) => accountsSuite(t, makeStore));
 }
+
+t.test('memory: views', (t) => viewsSuite(t, memory));
 
 type Step = (store: Store) => Promise<unknown>;
 

@@ -122,7 +122,9 @@ function lateness(facts: Facts, { intent, attempts }: Fate): Violation | null {
     return null;
   if (facts.overlaps(facts.storeFaults, ackT - 30_000, first.start.t)) return null;
   const own = facts.events.filter((event) => event.kind === 'fault' && event.fault === 'receiver');
-  const others = facts.pages.filter((page) => page.t >= ackT - 90_000 && page.t <= first.start.t);
+  // Attempts of before a pause take their time behind it.
+  const fromT = ackT - 90_000 - facts.awayMs(ackT - 600_000, ackT);
+  const others = facts.pages.filter((page) => page.t >= fromT && page.t <= first.start.t);
   // An older one of its line, or a queue before its own receiver, explains a wait; another receiver does not.
   const isOwnTrouble = others.some(
     (page) => page.receiver === first.start.receiver && !isAnsweredSoon(facts, page),
@@ -143,9 +145,12 @@ function ended(facts: Facts, fate: Fate, of: { place: string; endT: number }): V
   const { attempts, outcome } = fate;
   const last = attempts.at(-1) as Attempt;
   if (wasDelivered(fate)) return [];
-  const attemptsEnded = attempts.filter((one) => one.end !== null || one !== last);
   if (outcome?.what === 'superseded') {
-    return attemptsEnded.length > 0
+    // One that was under way at a dead owner has failed as well.
+    const died = (run: number) =>
+      facts.runs.some((one) => one.run === run && one.endT <= outcome.t);
+    const isTried = attempts.some((one) => one !== last || one.end !== null || died(one.start.run));
+    return isTried
       ? []
       : [{ id: 'I19', t: outcome.t, text: `${of.place}: superseded without a failed attempt` }];
   }
@@ -166,8 +171,11 @@ function ended(facts: Facts, fate: Fate, of: { place: string; endT: number }): V
     return [{ id: 'I19', t: outcome.t, text: `${of.place}: recorded as delivered, and never was` }];
   }
   const lastT = last.end?.t ?? last.start.t;
+  // A new owner knows of the pause by the wall clock only: where that was set back, it waits no longer than one pause anew.
+  const owner = facts.restartsIn(lastT, of.endT).at(-1);
+  const isAnew = owner !== undefined && facts.wallSteps.some((t) => t <= owner.startT);
   const dueT =
-    lastT +
+    (isAnew ? owner.readyT : lastT) +
     Math.max(pauseMs(last.start.attempt).max, retryAfterMaxMs / 60) +
     60_000 +
     facts.awayMs(lastT, of.endT);
@@ -213,7 +221,10 @@ export function boundedDuplicates(facts: Facts): Violation[] {
         10_000 +
         (facts.overlaps(facts.storeFaults, taken.end.t, (run?.endT ?? 0) + 1) ? 300_000 : 0);
       const isCrash = again.start.run !== taken.start.run;
-      if (isCrash && run !== undefined && run.endT - taken.end.t <= marginMs) continue;
+      // A process that stood still had no time to mark it.
+      const livedMs =
+        (run?.endT ?? 0) - taken.end.t - facts.awayMs(taken.end.t, run?.endT ?? taken.end.t);
+      if (isCrash && run !== undefined && livedMs <= marginMs) continue;
       found.push({
         id: 'I21',
         t: again.start.t,

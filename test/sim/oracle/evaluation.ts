@@ -1,50 +1,8 @@
-// What alarms decide: I12, I13, I14, I15, I16 and the recovery half of I42. Written against reliability.md §5 and
+// What alarms decide: I12, I15, I16 and the recovery half of I42. Written against reliability.md §5 and
 // alarm-language.md §6: a zone's state counts while its observation is younger than 1.5 × count × period.
-import {
-  changedIn,
-  documentKind,
-  type Evidence,
-  type Facts,
-  type Poll,
-  placeOf,
-  type TransitionRow,
-  type Violation,
-  versionAt,
-} from './facts.ts';
-import { checkAt } from './polling.ts';
-
-interface AlarmDoc {
-  readonly check_id: string;
-  readonly criteria: string | null;
-  readonly disabled: boolean;
-}
-
-export interface Meaning {
-  readonly count: number;
-  readonly level: string;
-  readonly seesDuration: boolean;
-}
-
-/** What the simulation's criteria mean. */
-export function meaningOf(criteria: string | null): Meaning {
-  const text = criteria ?? '';
-  return {
-    count: Number(/consecutiveCount=(\d)/.exec(text)?.[1] ?? 1),
-    level: /consistencyLevel=(\w+)/.exec(text)?.[1] ?? 'QUORUM',
-    seesDuration: text.includes('duration'),
-  };
-}
-
-/** State of one observation. */
-function stateOf(poll: Poll, meaning: Meaning): string {
-  if (poll.end?.available !== true) return 'CRITICAL';
-  return meaning.seesDuration && poll.end.durationMs > 1_000 ? 'WARNING' : 'OK';
-}
-
-export function alarmAt(facts: Facts, key: string, alarm: string, t: number): AlarmDoc | null {
-  const found = versionAt(facts.documents.get(placeOf(key, documentKind.alarm, alarm)), t);
-  return found === null ? null : (found.body as { doc: AlarmDoc }).doc;
-}
+import { type AlarmDoc, type Meaning, meaningOf } from './alarms.ts';
+import { checkAt, checkChanged } from './checks.ts';
+import { documentKind, type Facts, type TransitionRow, type Violation } from './facts.ts';
 
 export function byAlarm(facts: Facts): Map<string, TransitionRow[]> {
   const alarms = new Map<string, TransitionRow[]>();
@@ -75,158 +33,6 @@ export function gaplessTransitions(facts: Facts): Violation[] {
     });
   }
   return found;
-}
-
-/** I13 and I14: enough configured zones, each backed by what its prober saw, recently; and the truth was so. */
-export function evidenced(facts: Facts): Violation[] {
-  return facts.transitions.flatMap((one) => {
-    const alarm =
-      alarmAt(facts, one.key, one.alarm, one.decidedT) ??
-      alarmAt(facts, one.key, one.alarm, one.row.t);
-    if (alarm === null) return [];
-    const versions = facts.documents.get(placeOf(one.key, documentKind.alarm, one.alarm));
-    // Which of two versions decided is not to be seen from outside.
-    if (changedIn(versions, one.decidedT - 100, one.row.t)) return [];
-    const checks = facts.documents.get(placeOf(one.key, documentKind.check, one.check));
-    if (changedIn(checks, one.decidedT - 5_000, one.row.t)) return [];
-    return judgeOne(facts, one, meaningOf(alarm.criteria));
-  });
-}
-
-function judgeOne(facts: Facts, one: TransitionRow, meaning: Meaning): Violation[] {
-  const doc = checkAt(facts, one.key, one.check, one.decidedT);
-  if (doc === null) return [];
-  const zones = doc.monitoring_zones_poll;
-  const bad = (text: string): Violation => ({
-    id: 'I13',
-    t: one.row.t,
-    text: `${one.key} ${one.alarm} #${one.n} ${one.state}: ${text}`,
-  });
-  const agreeing = one.evidence.filter(
-    (zone) => zone.confirmed === one.state && !zone.stale && zones.includes(zone.zone),
-  );
-  const down = one.evidence.filter((zone) => zone.collector === 'DOWN').length;
-  const needed = neededOf(meaning.level, zones.length, down);
-  if (agreeing.length < needed)
-    return [bad(`${agreeing.length} of ${zones.length} zones agree, ${needed} are needed`)];
-  const found: Violation[] = [];
-  for (const zone of agreeing) {
-    const why = unbacked(facts, one, { zone, meaning, periodMs: doc.period * 1000 });
-    if (why !== null) found.push(bad(`zone ${zone.zone} slot ${zone.slot}: ${why}`));
-  }
-  if (
-    one.state === 'CRITICAL' &&
-    found.length === 0 &&
-    !wasEverDown(facts, one, { agreeing, meaning, periodMs: doc.period * 1000 })
-  ) {
-    found.push({
-      id: 'I14',
-      t: one.row.t,
-      text: `${one.key} ${one.alarm} #${one.n}: CRITICAL while the target was up`,
-    });
-  }
-  return found;
-}
-
-function neededOf(level: string, total: number, down: number): number {
-  if (level === 'ONE' || total === 1) return 1;
-  return level === 'ALL' ? Math.max(1, total - down) : Math.floor(total / 2) + 1;
-}
-
-/** Answers behind the deadline of their slot are no observations; where both waited for a pause to end, either may be first. */
-function isSeen(facts: Facts, poll: Poll): boolean {
-  return poll.end?.observed === true && (isInTime(poll) || facts.awayMs(poll.t, poll.end.t) > 0);
-}
-
-/** Seen right before the end of its process: nobody may remember it. */
-function isMaybeLost(facts: Facts, poll: Poll): boolean {
-  const run = facts.runs.find((one) => one.run === poll.run);
-  const seenT = poll.end?.t ?? 0;
-  if (run === undefined || facts.restartsIn(seenT, Number.MAX_SAFE_INTEGER).length === 0)
-    return false;
-  const leftMs = run.endT - seenT;
-  return (
-    leftMs < 1_500 ||
-    (leftMs < 200_000 && facts.overlaps(facts.storeFaults, seenT - 35_000, seenT + 2_000))
-  );
-}
-
-function isInTime(poll: Poll): boolean {
-  return poll.end !== null && poll.end.mono - poll.mono <= poll.timeoutMs + 1_500;
-}
-
-interface Backing {
-  readonly zone: Evidence;
-  readonly meaning: Meaning;
-  readonly periodMs: number;
-}
-
-/** Why the observations do not carry what the evidence says; null: they do. */
-function unbacked(
-  facts: Facts,
-  one: TransitionRow,
-  { zone, meaning, periodMs }: Backing,
-): string | null {
-  const all = (facts.polls.get(`${one.key} ${one.check} ${zone.zone}`) ?? []).filter(
-    (poll) => isSeen(facts, poll) && (poll.end?.t ?? 0) <= one.decidedT,
-  );
-  const polls = all.filter((poll) => poll.slot <= zone.slot);
-  const newest = polls.filter((poll) => poll.slot === zone.slot).at(-1);
-  if (newest?.end == null) return 'nothing was observed in that slot';
-  if (stateOf(newest, meaning) !== zone.computed)
-    return `${zone.computed} is not what was observed`;
-  const limitMs = 1.5 * meaning.count * periodMs * 1.06 + 1_000;
-  const run = facts.runAt(one.decidedT);
-  const seenT = newest.end.t;
-  const isOwn = run === null || newest.run === run.run;
-  // A new owner counts what it loaded as seen when it loaded it, if it was not older than limit + 90 s then.
-  const isFresh = isOwn
-    ? one.decidedMono - newest.end.mono <= limitMs
-    : one.decidedT - run.startT <= limitMs + 60_000 &&
-      (run.startT - seenT <= limitMs + 90_000 || facts.wallSteps.length > 0);
-  if (!isFresh)
-    return `seen ${Math.round(one.decidedT - seenT)} ms before, ${Math.round(limitMs)} allowed`;
-  const kept = polls.filter((poll) => poll.run === run?.run || !isMaybeLost(facts, poll));
-  const isRun = [polls, polls.filter(isInTime), kept, kept.filter(isInTime)].some((some) =>
-    runOf(facts, some, { state: one.state, meaning, one }),
-  );
-  return isRun ? null : `${one.state} was not observed ${meaning.count} times in a row`;
-}
-
-/** True where the state was observed `count` times in a row somewhere not overturned since. */
-function runOf(
-  facts: Facts,
-  polls: readonly Poll[],
-  of: { state: string; meaning: Meaning; one: TransitionRow },
-): boolean {
-  const { state, meaning } = of;
-  const states = polls.map((poll) => stateOf(poll, meaning));
-  for (let end = states.length; end >= meaning.count; end--) {
-    const run = states.slice(end - meaning.count, end);
-    if (run.every((one) => one === state)) return true;
-    // Another state confirmed later would have overturned it.
-    if (run.every((one) => one === run[0])) return false;
-  }
-  const changed = facts.documents.get(placeOf(of.one.key, documentKind.alarm, of.one.alarm)) ?? [];
-  return changed.length > 1;
-}
-
-function wasEverDown(
-  facts: Facts,
-  one: TransitionRow,
-  of: { agreeing: readonly Evidence[]; meaning: Meaning; periodMs: number },
-): boolean {
-  const target = facts.polls.get(`${one.key} ${one.check} ${one.zone}`)?.[0]?.target ?? '';
-  const spanMs =
-    (of.meaning.count + 1) * of.periodMs * 3 +
-    120_000 +
-    facts.awayMs(one.decidedT - 900_000, one.decidedT);
-  return facts.ground
-    .truth(target)
-    .some(
-      (span) =>
-        span.state === 'down' && span.from <= one.decidedT && span.to >= one.decidedT - spanMs,
-    );
 }
 
 /** I15: a target that stays down becomes CRITICAL in time; and any other state that lasts is reached as well (I42). */
@@ -301,11 +107,11 @@ function dueBy(
   let dueT = on.startT + baseMs;
   for (let round = 0; round < 2_000; round++) {
     const restarts = facts.restartsIn(on.startT, dueT);
-    const closeCalls = restarts.length;
     const allMs =
       baseMs +
       facts.awayMs(on.startT, dueT) +
-      closeCalls * periodMs * extraPeriods(facts, of, on.startT);
+      restarts.length * periodMs * extraPeriods(facts, of, on.startT) +
+      pausesInFlight(facts, of, [on.startT, dueT]) * periodMs;
     const next = on.startT + allMs;
     if (next <= dueT + 1) break;
     dueT = next;
@@ -315,8 +121,26 @@ function dueBy(
   const stale = meaning.level === 'ONE' ? 0 : 100_000;
   if (facts.overlaps(probers, fromT - stale, toT)) return null;
   if (facts.overlaps(facts.storeFaults, fromT - stale, toT)) return null;
-  const checks = facts.documents.get(placeOf(of.key, documentKind.check, of.doc.check_id));
-  return changedIn(checks, on.startT - 1_000, toT) ? null : dueT;
+  const place = { key: of.key, check: of.doc.check_id };
+  return checkChanged(facts, place, on.startT - 1_000, toT) ? null : dueT;
+}
+
+/** Pauses that a slot was under way in: behind one its answer is too late, and the next slot counts. */
+function pausesInFlight(
+  facts: Facts,
+  of: Watched,
+  [fromT, toT]: readonly [number, number],
+): number {
+  const polls = [...facts.polls]
+    .filter(([place]) => place.startsWith(`${of.key} ${of.doc.check_id} `))
+    .flatMap(([, own]) => own);
+  const pauses = facts.runs.flatMap((run) => run.pauses);
+  return pauses.filter(
+    (pause) =>
+      pause.from >= fromT &&
+      pause.from <= toT &&
+      polls.some((poll) => poll.t <= pause.from && (poll.end?.t ?? pause.from) >= pause.from),
+  ).length;
 }
 
 /** A long absence waits for the next slot; one within 250 ms of an observation may lose that one. */
@@ -371,9 +195,8 @@ function unsaid(facts: Facts): Violation[] {
     for (const check of reply?.value?.checks ?? []) {
       if (check.disabled) continue;
       const spanMs = check.period * 1000 * 5.5 + 15_000;
-      const versions = facts.documents.get(placeOf(event.key, documentKind.check, check.id));
       if (
-        changedIn(versions, event.t - spanMs, event.t) ||
+        checkChanged(facts, { key: event.key, check: check.id }, event.t - spanMs, event.t) ||
         facts.awayMs(event.t - spanMs, event.t) > 0
       )
         continue;

@@ -27,6 +27,7 @@ export interface Span {
 export interface Run {
   readonly run: number;
   readonly startT: number;
+  readonly startMono: number;
   readyT: number;
   endT: number;
   why: string;
@@ -235,14 +236,8 @@ function runsOf(events: readonly TraceEvent[]): Run[] {
     const last = runs.at(-1);
     if (event.kind === 'node.start') {
       const never = Number.MAX_SAFE_INTEGER;
-      runs.push({
-        run: event.run,
-        startT: event.t,
-        readyT: never,
-        endT: never,
-        why: '',
-        pauses: [],
-      });
+      const since = { startT: event.t, startMono: event.mono, readyT: never, endT: never };
+      runs.push({ run: event.run, ...since, why: '', pauses: [] });
     } else if (last === undefined) continue;
     else if (event.kind === 'node.ready') last.readyT = event.t;
     else if (event.kind === 'node.end') Object.assign(last, { endT: event.t, why: event.why });
@@ -256,6 +251,8 @@ function runsOf(events: readonly TraceEvent[]): Run[] {
   return runs;
 }
 
+const storeTroubles = new Set(['outage', 'projectionsOut', 'storeSlow', 'storeUnknown']);
+
 function faultsOf(events: readonly TraceEvent[], healT: number) {
   const storeFaults: Span[] = [];
   const receiverFaults: Span[] = [];
@@ -263,7 +260,7 @@ function faultsOf(events: readonly TraceEvent[], healT: number) {
   for (const event of events) {
     if (event.kind !== 'fault') continue;
     const span = { from: event.t, to: Math.min(event.untilT, healT) };
-    if (['outage', 'storeSlow', 'storeUnknown'].includes(event.fault)) storeFaults.push(span);
+    if (storeTroubles.has(event.fault)) storeFaults.push(span);
     else if (event.fault === 'receiver') receiverFaults.push(span);
     else if (event.fault === 'prober') {
       const own = probers.get('any') ?? [];

@@ -14,11 +14,14 @@ import {
   orderedLines,
   patientRetries,
 } from './delivery.ts';
-import { evidenced, gaplessTransitions, honestConditions, nothingMissed } from './evaluation.ts';
+import { gaplessTransitions, honestConditions, nothingMissed } from './evaluation.ts';
+import { evidenced } from './evidence.ts';
 import { type Facts, factsOf, type Ground, type Violation } from './facts.ts';
 import { outboxAtomic, stableIds } from './intents.ts';
+import { namedInTime } from './names.ts';
+import { keptOutcomes } from './outcomes.ts';
 import { silentWhenFenced, singleCommitter } from './ownership.ts';
-import { deletedIsSilent, gapBound, noStorm, wallIndependence } from './polling.ts';
+import { deletedIsSilent, gapBound, noStorm, steadyRate, wallIndependence } from './polling.ts';
 import { nothingBroken, restingGauges } from './resources.ts';
 import { honestSlots } from './slots.ts';
 
@@ -27,7 +30,9 @@ const rules: readonly ((facts: Facts) => Violation[])[] = [
   silentWhenFenced,
   gapBound,
   noStorm,
+  steadyRate,
   wallIndependence,
+  namedInTime,
   deletedIsSilent,
   honestSlots,
   gaplessTransitions,
@@ -45,6 +50,7 @@ const rules: readonly ((facts: Facts) => Violation[])[] = [
   noResurrection,
   durableAnswers,
   idempotent,
+  keptOutcomes,
   recordedHistory,
   restingGauges,
   nothingBroken,

@@ -1,27 +1,8 @@
 // When polls start: I4, I6, I7, I8, I28 for checks. Written against reliability.md §5; F is the time that the process was away,
 // and behind a restart the rule of F_cold: all checks run again within one period from the time it is ready.
-import {
-  changedIn,
-  documentKind,
-  type Facts,
-  type Poll,
-  placeOf,
-  type Version,
-  type Violation,
-  versionAt,
-} from './facts.ts';
-
-interface CheckDoc {
-  readonly period: number;
-  readonly timeout: number;
-  readonly disabled: boolean;
-  readonly monitoring_zones_poll: readonly string[];
-}
-
-export function checkAt(facts: Facts, key: string, check: string, t: number): CheckDoc | null {
-  const found = versionAt(facts.documents.get(placeOf(key, documentKind.check, check)), t);
-  return found === null ? null : (found.body as { doc: CheckDoc }).doc;
-}
+import { type CheckDoc, checkAt, checkChanged, isChanging } from './checks.ts';
+import { documentKind, type Facts, type Poll, placeOf, type Violation } from './facts.ts';
+import { wasReloaded } from './reloads.ts';
 
 /** Clocks may run 5 % fast or slow. */
 const rateSlack = 1.06;
@@ -32,10 +13,9 @@ export function gapBound(facts: Facts): Violation[] {
   const found: Violation[] = [];
   for (const [place, polls] of facts.polls) {
     const [key = '', check = '', zone = ''] = place.split(' ');
-    const versions = facts.documents.get(placeOf(key, documentKind.check, check));
     for (let at = 0; at + 1 < polls.length; at++) {
       const [from, to] = [polls[at] as Poll, polls[at + 1] as Poll];
-      if (changedIn(versions, from.t - 30_000, to.t)) continue;
+      if (checkChanged(facts, { key, check }, from.t - 30_000, to.t)) continue;
       const period = (checkAt(facts, key, check, from.t)?.period ?? 0) * 1000;
       if (period === 0) continue;
       const dueT = latestStart(facts, from, { toT: to.t, period });
@@ -44,7 +24,7 @@ export function gapBound(facts: Facts): Violation[] {
         found.push({ id: 'I6', t: to.t, text });
       }
     }
-    found.push(...lastGap(facts, { place, key, check, zone, polls, versions }));
+    found.push(...lastGap(facts, { place, key, check, zone, polls }));
   }
   return [...found, ...neverPolled(facts)];
 }
@@ -57,7 +37,6 @@ function lastGap(
     check: string;
     zone: string;
     polls: readonly Poll[];
-    versions: readonly Version[] | undefined;
   },
 ): Violation[] {
   const { lastT } = facts;
@@ -65,7 +44,7 @@ function lastGap(
   const doc = checkAt(facts, of.key, of.check, lastT);
   if (last === undefined || doc === null || doc.disabled) return [];
   if (!doc.monitoring_zones_poll.includes(of.zone)) return [];
-  if (changedIn(of.versions, last.t - 30_000, lastT)) return [];
+  if (checkChanged(facts, of, last.t - 30_000, lastT)) return [];
   const dueT = latestStart(facts, last, { toT: lastT, period: doc.period * 1000 });
   if (lastT <= dueT) return [];
   const text = `${of.place}: not polled for ${Math.round(lastT - last.t)} ms at the end, ${Math.round(dueT - last.t)} allowed`;
@@ -88,10 +67,12 @@ function latestStart(facts: Facts, from: Poll, of: { toT: number; period: number
   const restarts = facts.restartsIn(from.t, of.toT);
   const last = restarts.at(-1);
   if (last === undefined) {
-    // What a new owner catches up may be under way when the next one is due: that one is left out.
+    // What a new owner catches up may be under way when the next one is due: that one is left out. A prober may stay silent;
+    // then the slot ends at its deadline.
     const beforeT = from.t - of.period - 5_000;
     const isCaughtUp = facts.restartsIn(beforeT, from.t).length + facts.awayMs(beforeT, from.t) > 0;
-    const busyMs = isCaughtUp && from.end !== null ? from.end.t - from.t : 0;
+    const deadlineMs = from.timeoutMs * rateSlack + 1_500 + smallMs;
+    const busyMs = isCaughtUp ? Math.min((from.end?.t ?? of.toT) - from.t, deadlineMs) : 0;
     return from.t + busyMs + regularMs + facts.awayMs(from.t, of.toT);
   }
   // Still loading: not due yet.
@@ -163,7 +144,6 @@ export function noStorm(facts: Facts): Violation[] {
   const found: Violation[] = [];
   for (const [place, all] of facts.polls) {
     const [key = '', check = ''] = place.split(' ');
-    const versions = facts.documents.get(placeOf(key, documentKind.check, check));
     // A slot that was cut off with its owner is run again by the next one (I10): that is no second slot.
     const polls = all.filter(
       (poll, at) => all[at + 1]?.slot !== poll.slot || all[at + 1]?.run === poll.run,
@@ -171,7 +151,7 @@ export function noStorm(facts: Facts): Violation[] {
     for (let at = 0; at + 2 < polls.length; at++) {
       const [from, to] = [polls[at] as Poll, polls[at + 2] as Poll];
       const doc = checkAt(facts, key, check, from.t);
-      if (doc === null || changedIn(versions, from.t - 10_000, to.t)) continue;
+      if (doc === null || checkChanged(facts, { key, check }, from.t - 10_000, to.t)) continue;
       // A new owner follows the wall clock again: where that was stepped, its first slot may come early, once.
       const isAnew =
         from.run !== to.run || facts.overlaps(facts.storeFaults, from.t - 60_000, to.t);
@@ -189,20 +169,45 @@ export function noStorm(facts: Facts): Violation[] {
   return found;
 }
 
+/** How many periods are counted together, and how many starts they may hold: 1.3 × as many. */
+const rateWindow = { periods: 10, starts: 13 };
+
+/** I7 over a longer time: on one owner that nothing disturbs, starts come at the rate of the schedule (no second timer). */
+export function steadyRate(facts: Facts): Violation[] {
+  const found: Violation[] = [];
+  for (const [place, polls] of facts.polls) {
+    const [key = '', check = ''] = place.split(' ');
+    for (let at = 0; at + rateWindow.starts < polls.length; at++) {
+      const [from, to] = [polls[at] as Poll, polls[at + rateWindow.starts] as Poll];
+      const doc = checkAt(facts, key, check, from.t);
+      const isSteady = from.run === to.run && facts.awayMs(from.t, to.t) === 0;
+      if (doc === null || !isSteady) continue;
+      if (to.t - from.t >= rateWindow.periods * doc.period * 1_000) continue;
+      if (checkChanged(facts, { key, check }, from.t - 10_000, to.t)) continue;
+      const text = `${place}: ${rateWindow.starts + 1} starts in ${Math.round(to.t - from.t)} ms`;
+      found.push({ id: 'I7', t: to.t, text });
+      break;
+    }
+  }
+  return found;
+}
+
 /** I8: slots strictly increase on one owner, and undisturbed gaps stay within 1 s of the period. */
 export function wallIndependence(facts: Facts): Violation[] {
   const found: Violation[] = [];
   for (const [place, polls] of facts.polls) {
     const [key = '', check = ''] = place.split(' ');
-    const versions = facts.documents.get(placeOf(key, documentKind.check, check));
     for (let at = 0; at + 1 < polls.length; at++) {
       const [from, to] = [polls[at] as Poll, polls[at + 1] as Poll];
       if (from.run !== to.run) continue;
-      if (to.slot <= from.slot) {
+      // An actor that started over goes on above what was recorded: the slot that was cut off with it is run again.
+      const isAgain = to.slot === from.slot && wasReloaded(facts, key, from.t, to.t);
+      if (to.slot <= from.slot && !isAgain) {
         found.push({ id: 'I8', t: to.t, text: `${place}: slot ${to.slot} after ${from.slot}` });
       }
       const periodMs = (checkAt(facts, key, check, from.t)?.period ?? 0) * 1000;
-      if (periodMs === 0 || changedIn(versions, from.t - periodMs * 1.2, to.t)) continue;
+      if (periodMs === 0) continue;
+      if (checkChanged(facts, { key, check }, from.t - periodMs * 1.2, to.t)) continue;
       if (facts.awayMs(from.t - periodMs * 1.2, to.t) > 0) continue;
       // An actor that starts over from the store goes by the wall clock again.
       if (facts.overlaps(facts.storeFaults, from.t - 60_000, to.t)) continue;
@@ -236,9 +241,7 @@ export function deletedIsSilent(facts: Facts): Violation[] {
         5_000 +
         facts.awayMs(last.t, poll.t) +
         (facts.overlaps(facts.storeFaults, last.t, poll.t) ? 15_000 : 0);
-      const isOnSoon = versions.some(
-        (version) => version.t > poll.t && version.t < poll.t + 30_000 && version.body !== null,
-      );
+      const isOnSoon = isChanging(facts, poll, poll.t, poll.t);
       if (poll.t > last.t + slackMs && !isOnSoon) {
         found.push({
           id: 'I28',

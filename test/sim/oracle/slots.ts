@@ -1,14 +1,7 @@
 // What became of each slot: I10. A slot ends in exactly one way, and the record says what the prober said.
-import {
-  changedIn,
-  documentKind,
-  type Facts,
-  type Of,
-  type Poll,
-  placeOf,
-  type Violation,
-} from './facts.ts';
-import { checkAt } from './polling.ts';
+import { checkAt, checkChanged } from './checks.ts';
+import type { Facts, Of, Poll, Violation } from './facts.ts';
+import { wasReloaded } from './reloads.ts';
 
 type Tick = Of<'ticks'>['rows'][number] & { readonly t: number; readonly run: number };
 
@@ -38,7 +31,7 @@ export function honestSlots(facts: Facts): Violation[] {
     const bySlot = new Map<number, Tick[]>();
     for (const tick of own) bySlot.set(tick.slot, [...(bySlot.get(tick.slot) ?? []), tick]);
     for (const tick of own) found.push(...untrue(facts, place, tick));
-    for (const [slot, same] of bySlot) found.push(...twofold(place, slot, same));
+    for (const [slot, same] of bySlot) found.push(...twofold(facts, place, slot, same));
     found.push(...overruled(facts, place, own));
     found.push(...holes(facts, place, own));
   }
@@ -73,19 +66,47 @@ function untrue(facts: Facts, place: string, tick: Tick): Violation[] {
   return [];
 }
 
-function twofold(place: string, slot: number, same: readonly Tick[]): Violation[] {
-  const ends = new Set(
-    same.filter((tick) => tick.value[0] !== code.lost).map((tick) => JSON.stringify(tick.value)),
+/**
+ * One slot, one end. What a dead process had asked for may land behind its end, when the next owner, who could not know of
+ * it, has run the slot again: the store keeps one of the two, and both are true.
+ */
+function twofold(facts: Facts, place: string, slot: number, same: readonly Tick[]): Violation[] {
+  const endT = (tick: Tick): number =>
+    facts.runs.find((run) => run.run === tick.run)?.endT ?? Number.MAX_SAFE_INTEGER;
+  const own = same.filter((tick) => tick.value[0] !== code.lost && tick.t <= endT(tick));
+  const other = own.findIndex(
+    (tick, at) => !own.slice(0, at).every((one) => isSameEnd(facts, place, [one, tick])),
   );
-  if (ends.size <= 1) return [];
-  const t = same.at(-1)?.t ?? 0;
-  return [
-    {
-      id: 'I10',
-      t,
-      text: `${place} slot ${slot} ended in ${ends.size} ways: ${[...ends].join(' and ').slice(0, 200)}`,
-    },
-  ];
+  if (other < 0) return [];
+  const ends = [...new Set(own.map((tick) => JSON.stringify(tick.value)))];
+  const text = `${place} slot ${slot} ended in ${ends.length} ways: ${ends.join(' and ').slice(0, 200)}`;
+  return [{ id: 'I10', t: same.at(-1)?.t ?? 0, text }];
+}
+
+/** A change waits so long in the client, its records in the process. */
+const askedAgainMs = 90_000;
+
+/** A new owner has read the newest ticks within so long; polling does not wait for it. */
+const ticksReadMs = 250;
+
+/**
+ * True where both records say the same, or the later one's owner could not know of the earlier: the store did not tell it
+ * in time, or the actor started over from the store in between and what it had decided was refused.
+ */
+function isSameEnd(facts: Facts, place: string, [one, next]: readonly [Tick, Tick]): boolean {
+  if (JSON.stringify(one.value) === JSON.stringify(next.value)) return true;
+  const startOf = (tick: Tick): number | null =>
+    facts.polls.get(place)?.find((poll) => poll.run === tick.run && poll.slot === tick.slot)?.t ??
+    null;
+  if (one.run !== next.run) {
+    const owner = facts.runs.find((run) => run.run === next.run);
+    const [startT, readyT] = [owner?.startT ?? 0, owner?.readyT ?? 0];
+    const againT = startOf(next) ?? startT;
+    return againT < readyT + ticksReadMs || facts.overlaps(facts.storeFaults, startT, againT);
+  }
+  const isSkipped = one.value[0] === code.skipped && one.value[1] === next.value[1];
+  const fromT = isSkipped ? one.t - askedAgainMs : (startOf(one) ?? one.t);
+  return wasReloaded(facts, one.key, fromT, next.t);
 }
 
 /** A new owner must not call lost what the store says has run. */
@@ -117,7 +138,6 @@ function overruled(facts: Facts, place: string, own: readonly Tick[]): Violation
 /** Every scheduled slot between two records has a record. */
 function holes(facts: Facts, place: string, own: readonly Tick[]): Violation[] {
   const [key = '', check = ''] = place.split(' ');
-  const versions = facts.documents.get(placeOf(key, documentKind.check, check));
   const items = own
     .map((tick) => ({
       from: tick.slot,
@@ -137,11 +157,11 @@ function holes(facts: Facts, place: string, own: readonly Tick[]): Violation[] {
     const [fromT, toT] = [Math.min(last.t, item.t) - 2 * period - 30_000, Math.max(last.t, item.t)];
     const isPlain =
       period > 0 &&
-      !changedIn(versions, fromT, toT) &&
+      !checkChanged(facts, { key, check }, fromT, toT) &&
       !facts.overlaps(facts.storeFaults, fromT, toT) &&
       // Where slots and wall clock disagree, a new owner cannot tell the gap: the report shows it by the schedule.
       !facts.wallSteps.some((t) => t <= toT);
-    if (isPlain && item.from > last.to + period) {
+    if (isPlain && isUntold(facts, place, { from: last.to + period, to: item.from, period })) {
       return [
         {
           id: 'I10',
@@ -155,19 +175,42 @@ function holes(facts: Facts, place: string, own: readonly Tick[]): Violation[] {
   return [];
 }
 
+/**
+ * True where some slot in [from, to) left no trace. One that was under way, or not yet written, when its owner died may
+ * stand between two records (the later of them was skipped, its zone being busy): the report calls it lost by the schedule.
+ */
+function isUntold(
+  facts: Facts,
+  place: string,
+  of: { readonly from: number; readonly to: number; readonly period: number },
+): boolean {
+  for (let slot = of.from; slot < of.to; slot += of.period) {
+    const polls = (facts.polls.get(place) ?? []).filter((poll) => poll.slot === slot);
+    if (!polls.some((poll) => diedUnwritten(facts, poll))) return true;
+  }
+  return false;
+}
+
+/** What is observed is written within a second, and a little. */
+const writtenMs = 2_500;
+
+function diedUnwritten(facts: Facts, poll: Poll): boolean {
+  const endT = facts.runs.find((run) => run.run === poll.run)?.endT ?? Number.MAX_SAFE_INTEGER;
+  const overT = Math.min(poll.end?.t ?? endT, poll.t + poll.timeoutMs * 1.1) + writtenMs;
+  // Nor is it written where its check was changed or deleted meanwhile.
+  return endT < overT || checkChanged(facts, poll, poll.t, overT);
+}
+
 /** Each started poll has its record, unless the process died with it or nobody wants it any more. */
 function unrecorded(facts: Facts, ticks: ReadonlyMap<string, readonly Tick[]>): Violation[] {
   const violations: Violation[] = [];
   for (const [place, polls] of facts.polls) {
     const slots = new Set((ticks.get(place) ?? []).map((tick) => tick.slot));
-    const versions = facts.documents.get(
-      placeOf(polls[0]?.key ?? '', documentKind.check, polls[0]?.check ?? ''),
-    );
     for (const poll of polls) {
       const overT = poll.t + poll.timeoutMs * 1.1 + graceMs + 8_000;
       if (slots.has(poll.slot) || !livedUntil(facts, poll, overT)) continue;
-      if (changedIn(versions, poll.t, overT) || facts.overlaps(facts.storeFaults, poll.t, overT))
-        continue;
+      if (checkChanged(facts, poll, poll.t, overT)) continue;
+      if (facts.overlaps(facts.storeFaults, poll.t, overT)) continue;
       violations.push({
         id: 'I10',
         t: poll.t,

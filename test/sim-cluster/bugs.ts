@@ -1,0 +1,2 @@
+import type { Plant } from '../sim/bugs.ts';
+export const plants: readonly Plant[] = [];
