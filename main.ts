@@ -173,7 +173,13 @@ class TocsinNode {
       .running()
       .map((prober) => ({ zone: prober.zone, ...prober.stats() }));
     const outbox = this.#actors?.host.outbox.stats() ?? null;
-    return adviceOf({ config: this.#of.config, probers, outbox });
+    const paused = this.#actors?.catalog.list(({ quarantine }) => quarantine !== null, 20) ?? [];
+    const quarantined = paused.map(({ key, quarantine }) => ({
+      key,
+      reason: quarantine?.reason ?? '',
+    }));
+    const mode = this.#member?.membership.status().mode.mode ?? null;
+    return adviceOf({ config: this.#of.config, probers, outbox, mode, quarantined });
   }
 }
 

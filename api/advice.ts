@@ -30,6 +30,10 @@ export interface NodeFacts {
     readonly pingMode: string;
   }[];
   readonly outbox: { readonly deferred: number; readonly oldestPendingAgeMs: number } | null;
+  /** Of a node among others; null: alone. */
+  readonly mode: string | null;
+  /** Paused actors, the first few. */
+  readonly quarantined: readonly { readonly key: string; readonly reason: string }[];
 }
 
 /** Returns whether the node may be sent requests; the reasons are for people. */
@@ -44,7 +48,13 @@ export function healthOf(
 
 /** Returns the findings, problems first. */
 export function adviceOf(facts: NodeFacts): Finding[] {
-  const found = [...ofProbers(facts), ...ofNotifications(facts), ...ofSettings(facts)];
+  const found = [
+    ...ofMode(facts),
+    ...ofActors(facts),
+    ...ofProbers(facts),
+    ...ofNotifications(facts),
+    ...ofSettings(facts),
+  ];
   return [...found.filter(isProblem), ...found.filter((finding) => !isProblem(finding))];
 }
 
@@ -52,6 +62,18 @@ const isProblem = (finding: Finding): boolean => finding.level === 'problem';
 const problem = (topic: string, text: string): Finding => ({ level: 'problem', topic, text });
 const advice = (topic: string, text: string): Finding => ({ level: 'advice', topic, text });
 const allowSockets = 'sysctl net.ipv4.ping_group_range="0 2147483647"';
+
+function ofMode({ mode }: NodeFacts): Finding[] {
+  if (mode === null || mode === 'NORMAL') return [];
+  if (mode === 'DRAINING') return [advice('cluster', 'the node drains: it hands its shards over')];
+  return [problem('cluster', `the node is in mode ${mode}; see its log and tocsin cluster status`)];
+}
+
+function ofActors({ quarantined }: NodeFacts): Finding[] {
+  return quarantined.map(({ key, reason }) =>
+    problem('quarantine', `${key} is paused (${reason}); tocsin release ends that`),
+  );
+}
 
 function ofProbers({ probers }: NodeFacts): Finding[] {
   return probers.flatMap(({ zone, pid, restarts, pingMode }) => {

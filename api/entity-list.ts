@@ -1,6 +1,8 @@
 // Entities of a tenant in id order, a page at a time: ids from the listing, each entity asked of its owner, a bounded
-// number at once. What is being deleted meanwhile is left out. Owns the filters by `entityId`, `uri` and `agentId`.
+// number at once. What is being deleted meanwhile is left out; what is quarantined and cannot be shown is named; where an
+// owner does not answer there is no answer. Owns the filters by `entityId`, `uri` and `agentId`.
 import type { EntityView } from '../actors/entity/messages.ts';
+import { codeOf } from '../runtime/refusals.ts';
 import { mapLimited } from '../runtime/work-queue.ts';
 import { askOrNull, type Call, entityKey, tenantOfCall } from './call.ts';
 import { badRequest, notFound } from './errors.ts';
@@ -11,19 +13,41 @@ export interface EntityPage<Item> {
   readonly items: readonly Item[];
   /** First entity id of the next page, or null. */
   readonly next: string | null;
+  /** Beside the page, in its metadata: who is missing in it. */
+  readonly extra: { readonly quarantined?: readonly string[] };
 }
 
-/** Asks each entity the same question; `null` where an entity is gone. */
+/** Answers in the order of the ids, null for what is gone; `quarantined`: entities whose state cannot even be built. */
+export async function askEach<Item>(
+  call: Call,
+  ids: readonly string[],
+  kind: string,
+): Promise<{
+  readonly answers: readonly (Item | null)[];
+  readonly extra: EntityPage<Item>['extra'];
+}> {
+  const quarantined: string[] = [];
+  const { listConcurrency } = call.ports.limits;
+  const answers = await mapLimited(ids, listConcurrency, async (id) => {
+    try {
+      return await askOrNull<Item>(call, entityKey(call, id), { kind });
+    } catch (error) {
+      if (codeOf(error) !== 'RT_QUARANTINED') throw error;
+      quarantined.push(id);
+      return null;
+    }
+  });
+  return { answers, extra: quarantined.length === 0 ? {} : { quarantined: quarantined.sort() } };
+}
+
+/** Asks each entity the same question; what is gone is left out. */
 async function askEntities<Item>(
   call: Call,
   ids: readonly string[],
   kind: string,
-): Promise<readonly Item[]> {
-  const { listConcurrency } = call.ports.limits;
-  const answers = await mapLimited(ids, listConcurrency, (id) =>
-    askOrNull<Item>(call, entityKey(call, id), { kind }),
-  );
-  return answers.filter((answer): answer is NonNullable<typeof answer> => answer !== null);
+): Promise<Pick<EntityPage<Item>, 'items' | 'extra'>> {
+  const { answers, extra } = await askEach<Item>(call, ids, kind);
+  return { items: answers.filter((answer): answer is NonNullable<Item> => answer !== null), extra };
 }
 
 /** Returns the page of entities that the listing gives, each answered by its owner. */
@@ -35,7 +59,7 @@ export async function entityPage<Item>(
   const { limit, marker } = request;
   const rows = await call.ports.states.listEntities(tenantOfCall(call), marker, limit + 1);
   const ids = rows.slice(0, limit).map((row) => row.entity);
-  return { items: await askEntities<Item>(call, ids, kind), next: rows[limit]?.entity ?? null };
+  return { ...(await askEntities<Item>(call, ids, kind)), next: rows[limit]?.entity ?? null };
 }
 
 /** Returns the page of these entities only, in id order. */
@@ -47,8 +71,8 @@ export async function chosenPage<Item>(
 ): Promise<EntityPage<Item>> {
   const { limit, marker } = request;
   const sorted = [...new Set(chosen)].sort().filter((id) => marker === null || id >= marker);
-  const items = await askEntities<Item>(call, sorted.slice(0, limit), kind);
-  return { items, next: sorted[limit] ?? null };
+  const found = await askEntities<Item>(call, sorted.slice(0, limit), kind);
+  return { ...found, next: sorted[limit] ?? null };
 }
 
 /** Most entities that one request may name. */
@@ -75,8 +99,8 @@ export async function chosenEntities(call: Call): Promise<readonly string[] | nu
 }
 
 async function demandAll(call: Call, ids: readonly string[]): Promise<readonly string[]> {
-  const known = await askEntities<EntityView>(call, [...new Set(ids)], 'entity.get');
-  const knownIds = new Set(known.map((entity) => entity.id));
+  const { items, extra } = await askEntities<EntityView>(call, [...new Set(ids)], 'entity.get');
+  const knownIds = new Set([...items.map((entity) => entity.id), ...(extra.quarantined ?? [])]);
   const unknown = ids.find((id) => !knownIds.has(id));
   if (unknown !== undefined) throw notFound('Entity', unknown.slice(0, 80));
   return ids;

@@ -48,6 +48,11 @@ const metadata = object(
     marker: textOrNull,
     next_marker: textOrNull,
     next_href: textOrNull,
+    quarantined: {
+      type: 'array',
+      items: text,
+      description: 'Entities that are missing here: quarantined, and without a state to show',
+    },
   },
   ['count', 'limit', 'marker', 'next_marker', 'next_href'],
 );

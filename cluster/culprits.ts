@@ -29,6 +29,8 @@ interface CulpritsOptions {
   readonly catalog: Pick<Catalog, 'activate' | 'quarantine' | 'describe'>;
   /** The members as the failure detector sees them. */
   readonly heard: () => readonly HeardCulprit[];
+  /** Name of this node. */
+  readonly node: string;
   /** Key that the process before this one left behind; null: none. */
   readonly left: string | null;
   /** What was left is dealt with: the file may go. */
@@ -65,17 +67,22 @@ export function culprits(options: CulpritsOptions): Culprits {
     }
   };
 
-  /** What was left may go once its quarantine is committed here, or others have had the time to do so. */
-  const settle = (): void => {
-    if (left === null) return;
-    const actor = catalog.describe(left as ActorKey);
-    const isCommitted = actor !== null && actor.quarantine !== null && actor.commitsPending === 0;
-    if (!isCommitted && clock.monoMs() < endMonoMs) return;
-    forget();
-    left = null;
+  const isCommitted = (key: string): boolean => {
+    const actor = catalog.describe(key as ActorKey);
+    return actor !== null && actor.quarantine !== null && actor.commitsPending === 0;
   };
 
-  if (left !== null) note(left, 'this node');
+  /** What is committed is known to the store: an operator may release it. What was left goes, at the latest in ten minutes. */
+  const settle = (): void => {
+    const isLate = clock.monoMs() >= endMonoMs;
+    if (left !== null && (isLate || isCommitted(left))) {
+      forget();
+      left = null;
+    }
+    for (const key of known.keys()) if (isCommitted(key)) known.delete(key);
+  };
+
+  if (left !== null) note(left, options.node);
   const stop = repeat(
     'culprits',
     limits.lookMs,

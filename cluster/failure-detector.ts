@@ -267,6 +267,9 @@ export class FailureDetector {
   }
 
   #heardStranger(beat: Heartbeat): void {
+    this.#compareViews(beat);
+    // The member of this node's own name: a process that is about to take it over does not deny it.
+    if (lists(this.#view, beat.node, beat.incarnation)) return;
     const key = ownerOf(beat.node, beat.incarnation);
     this.#strangers.delete(key);
     const run = { node: beat.node, incarnation: beat.incarnation };
@@ -275,7 +278,6 @@ export class FailureDetector {
       const [oldest] = this.#strangers.keys();
       this.#strangers.delete(oldest as string);
     }
-    this.#compareViews(beat);
   }
 
   #viewed(view: View): void {

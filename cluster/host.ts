@@ -281,7 +281,11 @@ class Host implements ShardHost {
     };
     const load = { ...options, authority };
     this.#receiver = new Receiver({ ...shared, load, takeOvers: this.#takeOvers });
-    const giver = new Giver({ ...shared, shards: this.#shards, directory: this.directory });
+    const giver = new Giver({
+      ...shared,
+      ...{ shards: this.#shards, directory: this.directory },
+      flushTicks: () => this.#ticks.flush(),
+    });
     this.#giver = giver;
     giver.begin();
     return {

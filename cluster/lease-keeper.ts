@@ -137,8 +137,13 @@ export class LeaseKeeper {
       by: isValid ? (isAcked ? 'acks' : 'view') : null,
       attempt: this.#attempt(nowMonoMs),
       isDenied: this.#isDenied,
-      wantsRead: !this.#isDenied && (!isValid || !isAcked || acksAgeMs > leaseLimits.acksMissingMs),
+      wantsRead: !this.#isDenied && (!isValid || !isAcked || this.#isMissing(acksAgeMs)),
     };
+  }
+
+  /** Acknowledgements that are late, or that cannot come: what is left of the lease once no relay passes is short. */
+  #isMissing(acksAgeMs: number): boolean {
+    return this.#passing === 0 || acksAgeMs > leaseLimits.acksMissingMs;
   }
 
   #attempt(nowMonoMs: number): LeaseState['attempt'] {

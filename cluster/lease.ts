@@ -5,8 +5,6 @@
 import type { ShardId } from '../runtime/ids.ts';
 import type { Clock } from '../runtime/ports.ts';
 
-export type { LeaseState } from './lease-keeper.ts';
-
 export interface Lease {
   /** Asked synchronously at the point of every effect (poll start, commit, notification). Never cached by the caller. */
   mayAct(shard: ShardId): boolean;

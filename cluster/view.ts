@@ -6,7 +6,7 @@ import { type NodeId, type ShardId, shardsTotal } from '../runtime/ids.ts';
 import { viewLimits } from './limits.ts';
 
 /** Name of the frozen shard function (runtime/ids.ts): murmur3_x86_32 of the NFC key in UTF-8, seed 0. */
-export const hashId = 'murmur3_x86_32:nfc:0';
+const hashId = 'murmur3_x86_32:nfc:0';
 
 /** Protocol versions that this program speaks. */
 export const ownProtocol = { min: 1, max: 1 } as const;

@@ -98,22 +98,30 @@ export function actorsOf(
     },
   });
   const router: Router = createRouter({
-    node: config.node,
-    catalog,
-    directory,
+    ...{ node: config.node, catalog, directory, clock, timers, random, logger, meter },
     transport: cluster?.transport ?? null,
-    clock,
-    timers,
-    random,
-    logger,
-    meter,
   });
-  const copies: TenantCopies = tenantCopies({
-    states: store.states,
-    ...{ documents, clock, logger, meter, link: router },
-    others: cluster?.others ?? (() => []),
-    isNeeded: tenantsHere(of, () => catalog.keys()),
-    rereads: cluster !== null,
+  const copies: TenantCopies = copiesOf(of, { store, cluster, router, keys: () => catalog.keys() });
+  return { host, catalog, router, copies };
+}
+
+/** The copies of tenants' documents on this node. */
+function copiesOf(
+  of: Parts,
+  world: {
+    readonly store: Store;
+    readonly cluster: ClusterSide | null;
+    readonly router: Router;
+    readonly keys: () => IterableIterator<ActorKey>;
+  },
+): TenantCopies {
+  const { documents, clock, logger, meter } = of;
+  return tenantCopies({
+    states: world.store.states,
+    ...{ documents, clock, logger, meter, link: world.router },
+    others: world.cluster?.others ?? (() => []),
+    isNeeded: tenantsHere(of, world.keys),
+    rereads: world.cluster !== null,
     fold: (tenant, rows) => {
       const folded = tenantDocumentsFrom(tenant, rows, of.limits);
       return folded === null ? null : { rev: folded.rev, documents: folded };
@@ -121,7 +129,6 @@ export function actorsOf(
     pack: (copy) => documentsToData(copy as TenantDocuments),
     unpack: (data) => documentsFromData(data as Parameters<typeof documentsFromData>[0]),
   });
-  return { host, catalog, router, copies };
 }
 
 /** Returns whether an actor of the tenant is in memory, as of at most 5 s ago: all keys are looked through. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { ClusterInfo } from '../api/ports.ts';
 import { type Culprits, culprits } from '../cluster/culprits.ts';
 import type { NodeTransport } from '../cluster/frame-transport.ts';
+import { memberGauges } from '../cluster/gauges.ts';
 import type { HandOffs } from '../cluster/host.ts';
 import { type Membership, membership } from '../cluster/membership.ts';
 import { readCulprit, removeCulprit } from '../cluster/nats/culprit-file.ts';
@@ -156,6 +157,7 @@ export class ClusterMember {
     if (left === null) removeCulprit(path);
     this.#culprits = culprits({
       ...{ catalog, left, clock: this.#of.clock, logger: this.#of.logger },
+      node: this.#of.config.node,
       heard: () => this.#pulse.report().statuses,
       forget: () => removeCulprit(path),
     });
@@ -194,6 +196,7 @@ export class ClusterMember {
       router.nodeGone(node);
       void this.#membership.refresh();
     });
+    memberGauges(this.#of.meter, () => this.#membership.status());
     host.events.connect({ link: router, others: () => this.#others() });
     this.#handOffs = host.handOffs({
       link: router,

@@ -1,5 +1,7 @@
 // The live page: signs in, shows entities, checks and alarms, and follows the tenant's stream of changes.
 // A client of the API like any other. Builds the document node by node: no text from outside becomes markup.
+import { followCluster } from './cluster.js';
+
 const states = ['CRITICAL', 'WARNING', 'OK', 'UNKNOWN'];
 const pageSize = 100;
 const changesMax = 50;
@@ -49,7 +51,9 @@ async function signIn(username, apiKey) {
       answer.status === 401 ? 'User or key is wrong.' : `The server answered ${answer.status}.`,
     );
   const { access } = await answer.json();
-  return { token: access.token.id, tenant: access.token.tenant.id, user: access.user.name };
+  const isOperator = access.user.roles.some((role) => role.name === 'operator');
+  const { token, user } = access;
+  return { token: token.id, tenant: token.tenant.id, user: user.name, isOperator };
 }
 
 function leave() {
@@ -289,6 +293,7 @@ async function start() {
   $('board').hidden = false;
   $('leave').hidden = false;
   $('tenant').textContent = `tenant ${board.session.tenant}, ${board.session.user}`;
+  if (board.session.isOperator) void followCluster(board.session);
   await readOverview();
   const changes = await (await call(`/changelogs/alarms?reverse=true&limit=${changesMax}`)).json();
   for (const change of changes.values.reverse()) addChange(change);

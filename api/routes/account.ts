@@ -63,7 +63,8 @@ export const accountRoutes: readonly Route[] = [
     path: '/limits',
     id: 'getLimits',
     tag: 'account',
-    summary: 'Resource and rate limits, and what is used of the rates',
+    summary:
+      'Resource and rate limits, and what is used of the rates; each node counts its own requests',
     role: 'read',
     returns: object({
       resource: object({ checks: whole, alarms: whole, entities: whole }),

@@ -110,5 +110,5 @@ async function list(call: Call): Promise<Answer> {
     chosen.length === 0
       ? await entityPage<EntityView>(call, request, 'entity.get')
       : await chosenPage<EntityView>(call, chosen, request, 'entity.get');
-  return envelope(call, page.items, request, page.next);
+  return envelope(call, page.items, request, page.next, page.extra);
 }

@@ -44,7 +44,7 @@ export const identityRoutes: readonly Route[] = [
     method: 'POST',
     path: '/v2.0/tokens',
     id: 'createToken',
-    summary: 'Log in: a token for an API key or a password',
+    summary: 'Log in: a token for an API key or a password; each node counts failures for itself',
     body: { use: 'attributes', schema: credentials },
     response: { status: 200, schema: access },
     handle: logIn,

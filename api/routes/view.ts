@@ -1,9 +1,8 @@
 // Views: many objects in one answer, gathered from the owners of the entities.
 import type { AlarmView, EntityOverview, LatestAlarmState } from '../../actors/entity/messages.ts';
-import { mapLimited } from '../../runtime/work-queue.ts';
 import type { Answer } from '../answer.ts';
-import { ask, askOrNull, type Call, entityKey, param, tenantKey } from '../call.ts';
-import { chosenEntities, chosenPage, entityPage } from '../entity-list.ts';
+import { ask, type Call, param, tenantKey } from '../call.ts';
+import { askEach, chosenEntities, chosenPage, entityPage } from '../entity-list.ts';
 import {
   array,
   type JsonSchema,
@@ -127,7 +126,7 @@ async function overviews(
     chosen === null
       ? await entityPage<EntityOverview>(call, request, 'entity.overview')
       : await chosenPage<EntityOverview>(call, chosen, request, 'entity.overview');
-  return envelope(call, page.items.map(itemOf), request, page.next);
+  return envelope(call, page.items.map(itemOf), request, page.next, page.extra);
 }
 
 interface AlarmPlace {
@@ -144,21 +143,23 @@ async function alarmsOfPlan(call: Call): Promise<Answer> {
   const sorted = places
     .filter((place) => marker === null || place.alarm >= marker)
     .sort((a, b) => (a.alarm < b.alarm ? -1 : 1));
-  const known = await alarmsAt(call, sorted.slice(0, limit));
-  return envelope(call, known, { limit, marker }, sorted[limit]?.alarm ?? null);
+  const { alarms, extra } = await alarmsAt(call, sorted.slice(0, limit));
+  return envelope(call, alarms, { limit, marker }, sorted[limit]?.alarm ?? null, extra);
 }
 
 /** Each entity is asked once for all of its alarms: asked for each alarm, many readers would fill its mailbox. */
-async function alarmsAt(call: Call, places: readonly AlarmPlace[]): Promise<readonly AlarmView[]> {
+async function alarmsAt(call: Call, places: readonly AlarmPlace[]) {
   const entities = [...new Set(places.map(({ entity }) => entity))];
-  const { listConcurrency } = call.ports.limits;
-  const lists = await mapLimited(entities, listConcurrency, (entity) =>
-    askOrNull<readonly AlarmView[]>(call, entityKey(call, entity), { kind: 'alarm.list' }),
+  const { answers: lists, extra } = await askEach<readonly AlarmView[]>(
+    call,
+    entities,
+    'alarm.list',
   );
   const byPlace = new Map(
     lists.flatMap((list, at) =>
       (list ?? []).map((alarm) => [`${entities[at]}:${alarm.id}`, alarm] as const),
     ),
   );
-  return places.flatMap(({ entity, alarm }) => byPlace.get(`${entity}:${alarm}`) ?? []);
+  const alarms = places.flatMap(({ entity, alarm }) => byPlace.get(`${entity}:${alarm}`) ?? []);
+  return { alarms, extra };
 }

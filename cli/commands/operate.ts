@@ -151,6 +151,20 @@ function localFindings(): Row[] {
   return found;
 }
 
+/** What is wrong on a node that says nothing is not known: that is a problem of its own. */
+const silentNode = (node: string): Row => ({
+  node,
+  level: 'problem',
+  topic: 'cluster',
+  text: 'the node did not answer; see tocsin cluster status',
+});
+
+function findingLine({ node, level, topic, text }: Row): string {
+  const place = node === undefined ? 'here' : clean(node);
+  const word = level === 'problem' ? 'PROBLEM' : 'advice ';
+  return `${word}  ${place}  ${clean(topic)}: ${clean(text)}`;
+}
+
 const doctor: Command = {
   words: ['doctor'],
   args: [],
@@ -158,15 +172,15 @@ const doctor: Command = {
   flags: [],
   examples: ['tocsin doctor'],
   run: async ({ client, json }) => {
-    const answer = (await client.get(`${base}/doctor`)) as { findings: Row[] };
-    const findings = [...localFindings(), ...answer.findings];
+    const answer = (await client.get(`${base}/doctor`)) as {
+      findings: Row[];
+      unreachable: readonly string[];
+    };
+    const unreachable = answer.unreachable.map(silentNode);
+    const findings = [...unreachable, ...localFindings(), ...answer.findings];
     if (json) printJson(findings);
     else if (findings.length === 0) print('nothing to say: all is well');
-    else
-      for (const finding of findings)
-        print(
-          `${finding['level'] === 'problem' ? 'PROBLEM' : 'advice '}  ${clean(finding['topic'])}: ${clean(finding['text'])}`,
-        );
+    else for (const finding of findings) print(findingLine(finding));
     return findings.some((finding) => finding['level'] === 'problem')
       ? exitCodes.badNews
       : exitCodes.done;

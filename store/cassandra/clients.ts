@@ -33,7 +33,7 @@ export interface Levels {
 }
 
 /** Timeouts, ms. */
-export const waits = {
+const waits = {
   /** Compare-and-set, heads, view, beats; take-over loads. */
   authorityMs: 600,
   stateMs: 3_000,

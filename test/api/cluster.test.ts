@@ -1,10 +1,21 @@
 // Any node answers for any entity (clustering.md §13): state, writes, streams, release and fleet questions, over a fail-over too.
 import t from 'tap';
 import type { ProbeRequest } from '../../actors/check/types.ts';
-import { type ActorKey, actorKey, shardOf } from '../../runtime/ids.ts';
+import { adviceOf } from '../../api/advice.ts';
+import { silentReport } from '../../cluster/pulse-engine.ts';
+import { withMember } from '../../cluster/view.ts';
+import { clusterInfo } from '../../main/cluster-info.ts';
+import { type ActorKey, actorKey, nodeId, shardOf } from '../../runtime/ids.ts';
 import { ApiFleet, type FleetNode } from './fleet.ts';
 import { isLive, Listener } from './listener.ts';
-import { call as callStack, eventually, observed, type Reply, type Stack } from './stack.ts';
+import {
+  call as callStack,
+  eventually,
+  observed,
+  type Reply,
+  type Stack,
+  startStack,
+} from './stack.ts';
 
 const call = (of: FleetNode, ...rest: Tail<Parameters<typeof callStack>>): Promise<Reply> =>
   callStack(of as unknown as Stack, ...rest);
@@ -228,6 +239,18 @@ t.test(
       204,
     );
 
+    owner.node.catalog.dropShards(new Set([shardOf(key)]));
+    owner.node.catalog.quarantine(key, 'it blocked the event loop of x', 'stalled');
+    for (const view of ['/entities', '/views/overview', '/views/latest_alarm_states']) {
+      const { status, body } = await call(asked, 'GET', view);
+      t.match(
+        { status, ...body },
+        { status: 200, values: { length: 0 }, metadata: { quarantined: [entity] } },
+      );
+    }
+    const plan = '/views/alarmsByNp/npTechnicalContactsEmail';
+    t.match((await call(asked, 'GET', plan)).body, { metadata: { quarantined: [entity] } });
+
     const finding = { level: 'advice', topic: 'tls', text: 'use it' } as const;
     for (const { node } of fleet.nodes) node.router.serve('node.findings', () => [finding]);
     const doctor = '/v1.0/operator/doctor';
@@ -243,3 +266,98 @@ t.test(
     });
   },
 );
+
+t.test('every node accounts for the slots of a check, whoever polls it', async (t) => {
+  const fleet = await fleetOf(t, 'a', 'b');
+  const [first] = fleet.nodes as [FleetNode];
+  const { entity, key } = await watched(first);
+  const { owner, others } = fleet.ownerOf(key);
+  const checks = (await call(first, 'GET', `/entities/${entity}/checks`)).body.values;
+  const path = `/entities/${entity}/checks/${checks[0].id}/slots?from=${Date.now() - 60_000}&to=${Date.now() + 60_000}`;
+  for (const node of [owner, ...others]) {
+    const sums = await eventually('a slot ran', async () => {
+      const found = (await call(node, 'GET', path)).body.sums;
+      return found.ran > 0 ? found : undefined;
+    });
+    t.match(sums, { failed: 0, lost: 0 });
+  }
+  t.ok(fleet.probed.length > 0 && fleet.probed.every(({ by }) => by === owner.name));
+});
+
+t.test('the status of a cluster names each member and those that did not answer', async (t) => {
+  const { view } = new ApiFleet();
+  const joined = ['a', 'b', 'c'].reduce(
+    (before, name) =>
+      withMember(
+        before,
+        nodeId(name),
+        {
+          ...{ incarnation: `${name}1`, address: `${name}:7420`, weight: 4, zone: name },
+          ...{ protoMin: 1, protoMax: 1, state: 'up' as const },
+        },
+        0,
+      ),
+    view,
+  );
+  const answer = { mode: 'NORMAL', shardsHeld: 342, actors: 7, viewVersion: joined.version };
+  const mode = {
+    mode: 'NO-NATS' as const,
+    sinceMonoMs: 0,
+    isAwaiting: false,
+    allowedUntilMonoMs: 0,
+  };
+  const info = clusterInfo({
+    ...{ cluster: 'prod', node: 'a' },
+    status: { view: joined, incarnation: 'a1', isMember: true, mode },
+    report: {
+      ...silentReport,
+      statuses: [
+        { node: nodeId('b'), incarnation: 'b1', state: 'dead', silenceMs: 2000.4 } as never,
+      ],
+    },
+    answers: new Map([
+      ['a', answer],
+      ['c', answer],
+    ]),
+  });
+  t.match(info, {
+    ...{ cluster: 'prod', answered_by: 'a', mode: 'NO-NATS', unreachable: ['b'] },
+    members: [
+      { node: 'a', is_self: true, seen: 'self', mode: 'NORMAL', shards_held: 342, actors: 7 },
+      { node: 'b', seen: 'dead', silence_ms: 2000, mode: null, shards_held: null, zone: 'b' },
+      { node: 'c', seen: 'unknown', silence_ms: null, mode: 'NORMAL', address: 'c:7420' },
+    ],
+  });
+  t.equal(
+    info.members.reduce((sum, one) => sum + one.shards_mapped, 0),
+    1024,
+  );
+
+  const stack = await startStack({ ports: () => ({ cluster: async () => info }) });
+  t.teardown(() => stack.close());
+  const path = '/v1.0/operator/cluster';
+  t.match((await callStack(stack, 'GET', path)).body, { cluster: 'prod', unreachable: ['b'] });
+  const token = await stack.token(['monitoring:admin']);
+  t.equal((await callStack(stack, 'GET', path, { token })).status, 403, 'for operators only');
+});
+
+t.test('doctor tells a mode that is not normal and who is in quarantine, problems first', (t) => {
+  const config = {
+    ...({ egress: 'local', limits: 'open', anchors: ['a', 'b', 'c'], smtp: {} } as const),
+    ...{ listenHost: '127.0.0.1', tls: null },
+  };
+  const facts = { config, probers: [], outbox: null, mode: null, quarantined: [] };
+  t.same(adviceOf(facts), []);
+  t.same(adviceOf({ ...facts, mode: 'NORMAL' }), []);
+  t.match(adviceOf({ ...facts, mode: 'DRAINING' }), [{ level: 'advice', topic: 'cluster' }]);
+  const quarantined = [{ key: 't1/en1', reason: 'it blocked the event loop of b' }];
+  t.match(
+    adviceOf({ ...facts, config: { ...config, smtp: null }, mode: 'NO-STORE', quarantined }),
+    [
+      { level: 'problem', topic: 'cluster', text: /NO-STORE/ },
+      { level: 'problem', topic: 'quarantine', text: /t1\/en1 is paused.*event loop of b/ },
+      { level: 'advice', topic: 'email' },
+    ],
+  );
+  t.end();
+});

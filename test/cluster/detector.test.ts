@@ -462,6 +462,11 @@ t.test('strangers are remembered, bounded, and are members once the view lists t
   t.equal(bench.detector.strangers().length, 0);
   bench.feed({ type: 'view', view: viewOf(me) });
   t.equal(bench.detector.statuses().length, 1, 'an older view is not followed');
+  const twin = new FailureDetector({
+    ...{ node: me, incarnation: 'twin', view: viewOf(me, him), atMonoMs: 0, isSticky: false },
+  });
+  twin.on({ type: 'heartbeat', relay: 's1', heartbeat: beatOf(me, 1), atMonoMs: 1 });
+  t.same(twin.strangers(), [], 'who is about to take a name over does not deny the member');
 });
 
 t.test('what members say of themselves stands in their status', async (t) => {

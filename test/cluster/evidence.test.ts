@@ -267,6 +267,9 @@ t.test(
     keeper.heartbeat(ackOf(c, 1));
     t.equal(keeper.validUntilMonoMs, 2_400, '1.4 s from the sending, not from the answer');
     t.match(keeper.state(1_600), { isValid: true, by: 'acks', attempt: 'none', wantsRead: false });
+    keeper.relays(0, 1_600);
+    t.match(keeper.state(1_600), { isValid: true, wantsRead: true }, 'before the 0.4 s are over');
+    keeper.relays(1, 1_600);
     t.ok(keeper.state(1_701).wantsRead, 'the newest is older than two rounds');
     keeper.sent(2, 1_800);
     keeper.heartbeat(ackOf(b, 2));

@@ -162,6 +162,7 @@ function guard(left: string | null): Guard {
     },
     heard: () => one.heard,
     left,
+    node: 'a',
     forget: () => told.push('forgotten'),
     ...{ clock, logger },
   });
@@ -205,13 +206,16 @@ t.test(
 t.test('what the process before left is forgotten once the quarantine is committed', async (t) => {
   const one = guard(bad);
   one.culprits.activate(bad, nothing);
-  t.match(one.told, ['stop t1/bad stalled: it blocked the event loop of this node']);
+  t.match(one.told, ['stop t1/bad stalled: it blocked the event loop of a']);
   one.commitsPending = 1;
   await one.clock.advance(5_000);
   t.equal(one.told.length, 1);
   one.commitsPending = 0;
   await one.clock.advance(600);
   t.equal(one.told.at(-1), 'forgotten');
+  t.equal(one.culprits.size, 0);
+  one.culprits.activate(bad, nothing);
+  t.equal(one.told.at(-1), 'start t1/bad open', 'an operator may have released it');
   await one.culprits.stop();
   const elsewhere = guard(bad);
   await elsewhere.clock.advance(599_000);

@@ -2,9 +2,10 @@
 // becomes of shards whose owner died, was cut off or came back. C1, C2, C6, C10 are checked at each end.
 import t from 'tap';
 import { viewVerdict } from '../../cluster/claims.ts';
-import { withVersion } from '../../cluster/view.ts';
+import { placementOf } from '../../cluster/placement.ts';
+import { withoutMember, withVersion } from '../../cluster/view.ts';
 import { TocsinError } from '../../runtime/errors.ts';
-import { type ActorKey, epoch, type ShardId, shardOf } from '../../runtime/ids.ts';
+import { type ActorKey, epoch, nodeId, type ShardId, shardOf } from '../../runtime/ids.ts';
 import type { CommitBatch, ShardHead } from '../../runtime/ports.ts';
 import { Fleet, type FleetNode, keyWhere } from './fleet.ts';
 import { configRow, intentRow, transitionRow } from './world.ts';
@@ -354,13 +355,25 @@ function keyLike(shard: ShardId, not: ActorKey): ActorKey {
   return keyWhere((other) => other === shard && found++ > 0) ?? not;
 }
 
-t.test('a shard that a dead node had from another is taken at once, too', async (t) => {
-  const { fleet, nodes } = await fleetOf('a', 'b', 'c');
-  const [a, b, c] = nodes as [FleetNode, FleetNode, FleetNode];
+t.test('what a dead node had been given by another is taken at once, too', async (t) => {
+  const fleet = new Fleet();
+  await fleet.node('c');
+  await fleet.follow();
+  const b = await fleet.node('b');
+  const a = await fleet.node('a');
+  await fleet.follow();
   const without = withoutMember(fleet.view, nodeId('b'), b.owner.slice(2), { atMs: 0 });
-  const toA = placementOf(without);
-  const shard = shardOf(
-    keyWhere((one) => heldBy(c)(one) && toA[one] === nodeId('a') && placementOf(fleet.view)[one] === nodeId('c')),
-  );
-  t.match(a.host.directory.place(shard), null);
+  const [now, then] = [placementOf(fleet.view), placementOf(without)];
+  const shard = now.findIndex((to, at) => to === 'b' && then[at] === 'a') as ShardId;
+  await fleet.clock.advance(33_000);
+  t.match(a.host.directory.lookup(shard), { node: 'c' }, 'who had it when it was looked at');
+  const { epoch: seen, owner: was, tsBase } = await fleet.base.authority.readHead(shard);
+  const claim = { seen, was, epoch: epoch(fleet.view.version), owner: b.owner, tsBase };
+  await fleet.base.authority.claim(shard, claim);
+  fleet.kill(b);
+  fleet.remove(b);
+  await fleet.follow();
+  await fleet.clock.advance(500);
+  await fleet.settled();
+  t.equal((await fleet.base.authority.readHead(shard)).owner, a.owner);
 });

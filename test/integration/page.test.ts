@@ -81,6 +81,12 @@ t.test(
     t.match(await page.textContent('.entity h3'), '<b>web</b> 1', 'markup in a label is text');
     t.equal(await page.locator('.entity h3 b').count(), 0);
 
+    await page.waitForSelector('#cluster-members tr[data-alarm="OK"]');
+    t.match(
+      await page.textContent('#cluster'),
+      /A node alone[\s\S]*this node[\s\S]*NORMAL[\s\S]*1024 of 1024/,
+    );
+
     await target.off();
     await page.waitForSelector('.entity[data-alarm="CRITICAL"]', { timeout: 15_000 });
     t.match(await page.textContent('#changes li:first-child'), /OK → CRITICAL/);

@@ -46,7 +46,12 @@ export type ClusterFault = At &
         readonly state: LinkState;
         readonly ms: number;
       }
-    | { readonly kind: 'frames'; readonly ms: number; readonly loss: number; readonly copies: number }
+    | {
+        readonly kind: 'frames';
+        readonly ms: number;
+        readonly loss: number;
+        readonly copies: number;
+      }
     | {
         readonly kind: 'store';
         /** null: of all. */
@@ -68,7 +73,14 @@ const killPoints = [
   ...['now', 'now', 'now', 'now', 'commit.asked', 'commit.applied', 'commit.answered'],
   ...['claim.asked', 'claim.applied', 'claim.answered', 'view.asked', 'view.applied'],
   ...['page.started', 'page.received', 'page.answered', 'states.applied', 'documents.applied'],
-  ...['ticks.applied', 'history.applied', 'loaded', 'probe.started', 'api.answered', 'beat.applied'],
+  ...[
+    'ticks.applied',
+    'history.applied',
+    'loaded',
+    'probe.started',
+    'api.answered',
+    'beat.applied',
+  ],
 ];
 
 const kinds: readonly Kind[] = [
@@ -118,7 +130,14 @@ function faultOf(draw: Draw, kind: Kind, of: Of & At): ClusterFault {
   const flaps = draw.chance(0.25) ? draw.whole(2, 8) : 0;
   switch (kind) {
     case 'kill':
-      return { at, kind, node, point: draw.pick(killPoints), downMs: ms, isSilent: draw.chance(0.2) };
+      return {
+        at,
+        kind,
+        node,
+        point: draw.pick(killPoints),
+        downMs: ms,
+        isSilent: draw.chance(0.2),
+      };
     case 'drain':
       return { at, kind, node, downMs: ms };
     case 'pause':
@@ -127,7 +146,12 @@ function faultOf(draw: Draw, kind: Kind, of: Of & At): ClusterFault {
     case 'twin':
       return { at, kind, node };
     case 'wall':
-      return { at, kind, node, deltaMs: draw.pick([-3_600_000, -60_000, -2_000, 2_000, 60_000, 3_600_000]) };
+      return {
+        at,
+        kind,
+        node,
+        deltaMs: draw.pick([-3_600_000, -60_000, -2_000, 2_000, 60_000, 3_600_000]),
+      };
     case 'relay':
       return { at, kind, relays: some, state: draw.pick(['dead', 'dead', 'frozen']), ms, flaps };
     case 'link': {
@@ -151,6 +175,12 @@ function faultOf(draw: Draw, kind: Kind, of: Of & At): ClusterFault {
         what: draw.pick(['out', 'slow', 'unknown', 'unknown']),
       };
     default:
-      return { at, kind: 'receiver', receiver: draw.whole(0, 1), mode: draw.pick(['error', 'busy', 'hang', 'lose']), ms };
+      return {
+        at,
+        kind: 'receiver',
+        receiver: draw.whole(0, 1),
+        mode: draw.pick(['error', 'busy', 'hang', 'lose']),
+        ms,
+      };
   }
 }

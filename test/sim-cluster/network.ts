@@ -179,7 +179,8 @@ export class SimNetwork {
     const state = this.#relays.get(relay) ?? 'up';
     const link = this.#links.get(`${station.name} ${relay}`) ?? 'well';
     if (state !== 'up' || link !== 'well' || station.up.has(relay)) {
-      if (state === 'up' && link === 'well' && this.#listens(station, relay)) station.known.add(relay);
+      if (state === 'up' && link === 'well' && this.#listens(station, relay))
+        station.known.add(relay);
       return;
     }
     if (!this.#listens(station, relay)) return;

@@ -4,12 +4,16 @@ import { entityBehaviour } from '../../actors/entity/entity.ts';
 import { notificationLogBody } from '../../actors/notify/log-body.ts';
 import { retryDelayMs } from '../../actors/notify/schedule.ts';
 import type { TenantDocuments } from '../../actors/tenant/documents.ts';
-import { documentsFromData, documentsToData, tenantDocumentsFrom } from '../../actors/tenant/projection.ts';
+import {
+  documentsFromData,
+  documentsToData,
+  tenantDocumentsFrom,
+} from '../../actors/tenant/projection.ts';
 import { tenantBehaviour } from '../../actors/tenant/tenant.ts';
 import type { ControlPlane } from '../../cluster/control-plane.ts';
 import { frameTransport, type NodeTransport, type Wire } from '../../cluster/frame-transport.ts';
-import { createShardHost, type HandOffs, type ShardHost } from '../../cluster/host.ts';
 import type { NodeLink } from '../../cluster/handoff.ts';
+import { createShardHost, type HandOffs, type ShardHost } from '../../cluster/host.ts';
 import { clusterLease } from '../../cluster/lease.ts';
 import { type Membership, membership } from '../../cluster/membership.ts';
 import { memoryPulse } from '../../cluster/memory/pulse.ts';
@@ -19,11 +23,11 @@ import { type TenantCopies, tenantCopies } from '../../cluster/tenant-copies.ts'
 import { ownProtocol, type View, withVersion } from '../../cluster/view.ts';
 import type { AnyBehaviour } from '../../runtime/behaviour.ts';
 import { type Catalog, createCatalog } from '../../runtime/catalog.ts';
+import type { ClusterStore } from '../../runtime/cluster-ports.ts';
 import { DocumentsCache } from '../../runtime/documents.ts';
 import { type ActorKey, entityOf, epoch, nodeId, shardOf, tenantOf } from '../../runtime/ids.ts';
-import type { ClusterStore } from '../../runtime/cluster-ports.ts';
-import type { ProbeLink } from '../../runtime/ports.ts';
 import type { Message } from '../../runtime/message.ts';
+import type { ProbeLink } from '../../runtime/ports.ts';
 import { repeat } from '../../runtime/repeat.ts';
 import { createRouter, type Router } from '../../runtime/router.ts';
 import { steadyWall } from '../../runtime/steady-wall.ts';

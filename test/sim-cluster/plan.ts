@@ -1,6 +1,13 @@
 // The options of one run of a cluster, expanded from its seed: nodes and their clocks, who is monitored, what the truth is,
 // which faults come when. Plain data, so that a replay can print it and a shrinker cut it down. Must not know how it is done.
-import type { ChangeWish, CheckPlan, EntityPlan, Plan, TruthSpan, TruthState } from '../sim/plan.ts';
+import type {
+  ChangeWish,
+  CheckPlan,
+  EntityPlan,
+  Plan,
+  TruthSpan,
+  TruthState,
+} from '../sim/plan.ts';
 import { type Draw, drawOf } from '../sim/random.ts';
 import { type ClusterFault, faultsOf } from './faults.ts';
 
@@ -39,12 +46,19 @@ export function clusterPlanOf(seed: number): ClusterPlan {
   const nodes = Array.from({ length: many }, (_, at) => nodeOf(draw, at, healT));
   const storeMs = draw.pick([0.5, 2, 8]);
   const lateWrites = draw.chance(0.5);
-  const faults = faultsOf(drawOf(seed, 'cluster faults'), { healT, nodes: nodes.map(({ name }) => name) });
+  const faults = faultsOf(drawOf(seed, 'cluster faults'), {
+    healT,
+    nodes: nodes.map(({ name }) => name),
+  });
   const base = { seed, mode, healT, nodes, storeMs, lateWrites, faults } as const;
   return {
     ...base,
     quietMs: convergeMs,
-    delayMs: draw.pick([[0.1, 1], [0.2, 4], [1, 30]] as const),
+    delayMs: draw.pick([
+      [0.1, 1],
+      [0.2, 4],
+      [1, 30],
+    ] as const),
     people: peopleOf(seed, { healT, mode, storeMs, lateWrites }),
   };
 }
@@ -73,7 +87,9 @@ function peopleOf(seed: number, base: Base): Plan {
     spots: [],
     ...{ tenants: draw.whole(1, 2), receivers: draw.whole(2, 3), zones: 3 },
     entities,
-    targets: Array.from({ length: targets }, (_, at) => truthOf(drawOf(seed, `truth${at}`), base.healT)),
+    targets: Array.from({ length: targets }, (_, at) =>
+      truthOf(drawOf(seed, `truth${at}`), base.healT),
+    ),
     faults: [],
     changes: changesOf(draw, base.healT),
   };

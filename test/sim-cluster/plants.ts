@@ -8,7 +8,16 @@ import { plants } from './bugs.ts';
 
 export { plants } from './bugs.ts';
 
-const folders = ['runtime', 'actors', 'cluster', 'store', 'prober', 'api', 'test/sim', 'test/sim-cluster'];
+const folders = [
+  'runtime',
+  'actors',
+  'cluster',
+  'store',
+  'prober',
+  'api',
+  'test/sim',
+  'test/sim-cluster',
+];
 
 /** Returns a copy of the tree with one bug planted. Throws where it cannot be planted. */
 export function plantedTree(name: string): { readonly root: string; remove(): void } {
@@ -18,15 +27,20 @@ export function plantedTree(name: string): { readonly root: string; remove(): vo
   const root = mkdtempSync(join(tmpdir(), 'tocsin-plant-'));
   const remove = (): void => rmSync(root, { recursive: true, force: true });
   try {
-    for (const folder of folders) cpSync(join(source, folder), join(root, folder), { recursive: true });
-    for (const file of ['package.json', 'tsconfig.json']) cpSync(join(source, file), join(root, file));
+    for (const folder of folders)
+      cpSync(join(source, folder), join(root, folder), { recursive: true });
+    for (const file of ['package.json', 'tsconfig.json'])
+      cpSync(join(source, file), join(root, file));
     symlinkSync(join(source, 'node_modules'), join(root, 'node_modules'));
     for (const { file, find, replace } of plant.patches) {
       const path = join(root, file);
       const text = readFileSync(path, 'utf8');
       const times = text.split(find).length - 1;
       if (times !== 1) throw new Error(`plant ${name}: its text stands ${times} times in ${file}`);
-      writeFileSync(path, text.replace(find, () => replace));
+      writeFileSync(
+        path,
+        text.replace(find, () => replace),
+      );
     }
     return { root, remove };
   } catch (error) {

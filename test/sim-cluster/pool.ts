@@ -79,8 +79,12 @@ function oneRun(child: ChildProcess, seed: number): Promise<Answer> {
       child.off('exit', exited);
       resolve(answer);
     };
-    const timeout = setTimeout(() => end({ crashed: `it did not end in ${runMsMax} ms` }), runMsMax);
-    const exited = (code: number | null): void => end({ crashed: `the process ended with ${code}` });
+    const timeout = setTimeout(
+      () => end({ crashed: `it did not end in ${runMsMax} ms` }),
+      runMsMax,
+    );
+    const exited = (code: number | null): void =>
+      end({ crashed: `the process ended with ${code}` });
     child.on('message', end);
     child.on('exit', exited);
     child.send({ seed });

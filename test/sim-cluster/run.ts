@@ -23,7 +23,12 @@ const rareCounts = [
   ...['claims_refused.CL_CLAIM_REFUSED', 'claims_refused.CL_VIEW_STALE', 'shards_found_lost'],
   ...['handoffs.moved', 'handoffs.kept', 'handoffs.lost', 'handoff_cuts_refused', 'fenced'],
   ...['deaths_declared', 'verdicts', 'verdicts_withdrawn', 'commits_in_doubt', 'asks_expired'],
-  ...['leases_dropped.accused', 'leases_dropped.lag', 'leases_dropped.suspend', 'link_messages_refused'],
+  ...[
+    'leases_dropped.accused',
+    'leases_dropped.lag',
+    'leases_dropped.suspend',
+    'link_messages_refused',
+  ],
   ...['log.cluster.rejoined', 'log.cluster.denied', 'log.cluster.replaced', 'log.view.unknown'],
   ...['log.handoff.in-doubt', 'log.handoff.undecided', 'notifications_deferred'],
 ];
@@ -50,7 +55,8 @@ export async function runCluster(
     if (event.kind === 'fault') count(faults, faultName(event.fault, event.what));
     else if (event.kind === 'sometimes') count(sometimes, event.point);
     else if (event.kind === 'mode') count(sometimes, `mode ${event.mode}`);
-    else if (event.kind === 'node.end') count(sometimes, `end by ${event.why} ${event.point}`.trim());
+    else if (event.kind === 'node.end')
+      count(sometimes, `end by ${event.why} ${event.point}`.trim());
   }
   for (const name of rareCounts) {
     const value = world.counts.get(name) ?? 0;
@@ -67,5 +73,7 @@ export async function runCluster(
 
 function faultName(kind: string, what: string): string {
   const [how = ''] = what.split(' ');
-  return ['relay', 'link', 'partition', 'store', 'receiver'].includes(kind) ? `${kind} ${how}` : kind;
+  return ['relay', 'link', 'partition', 'store', 'receiver'].includes(kind)
+    ? `${kind} ${how}`
+    : kind;
 }

@@ -3,9 +3,9 @@
 // its partition, as Paxos does: it happens then, or never. Must not know nodes or the judge.
 import { decodeLogRow } from '../../cluster/log-record.ts';
 import { decodeView } from '../../cluster/view-codec.ts';
+import type { ClusterStore } from '../../runtime/cluster-ports.ts';
 import { decodeValue } from '../../runtime/codec.ts';
 import { TocsinError } from '../../runtime/errors.ts';
-import type { ClusterStore } from '../../runtime/cluster-ports.ts';
 import type { CommitBatch, HistoryRecord, TickRow } from '../../runtime/ports.ts';
 import { assembleClusterStore } from '../../store/assemble.ts';
 import { createMemoryStore } from '../../store/memory/store.ts';
@@ -47,7 +47,12 @@ export interface StoreOptions {
   /** An operation was answered well; `askedT`: when it left. */
   readonly onAnswered: (
     seat: StoreSeat,
-    of: { name: ClusterOperationName; args: readonly unknown[]; answer: unknown; askedMono: number },
+    of: {
+      name: ClusterOperationName;
+      args: readonly unknown[];
+      answer: unknown;
+      askedMono: number;
+    },
   ) => void;
   readonly onFailed: (seat: StoreSeat, name: ClusterOperationName) => void;
   readonly monoOf: (seat: StoreSeat) => number;
@@ -234,7 +239,10 @@ export class SimClusterStore {
   }
 
   /** What the judge needs to know of an operation that took effect. */
-  #record(run: number, of: { name: ClusterOperationName; args: readonly unknown[]; answer: unknown }): void {
+  #record(
+    run: number,
+    of: { name: ClusterOperationName; args: readonly unknown[]; answer: unknown },
+  ): void {
     const { emit } = this.#options;
     const { name, args, answer } = of;
     if (name === 'claim') {
@@ -242,9 +250,14 @@ export class SimClusterStore {
       const { applied } = answer as { applied: boolean };
       emit(run, { kind: 'claim', shard, epoch: claim.epoch, owner: claim.owner, applied });
     } else if (name === 'commit') {
-      this.#recordCommit(run, args[0] as CommitBatch, answer as { applied: boolean; epoch?: number });
+      this.#recordCommit(
+        run,
+        args[0] as CommitBatch,
+        answer as { applied: boolean; epoch?: number },
+      );
     } else if (name === 'casView') {
-      if (answer === true) this.#recordView(run, args[0] as { from: number; to: number; body: Uint8Array });
+      if (answer === true)
+        this.#recordView(run, args[0] as { from: number; to: number; body: Uint8Array });
     } else if (name === 'appendTicks') {
       const rows = (args[0] as TickRow[]).map(({ key, check, zone, slotAtMs, value }) => ({
         ...{ key, check, zone, slot: slotAtMs },
@@ -252,7 +265,8 @@ export class SimClusterStore {
       }));
       emit(run, { kind: 'ticks', rows });
     } else if (name === 'appendHistory') {
-      for (const row of args[0] as HistoryRecord[]) this.#partitions.add(`${row.table}\n${row.partition}`);
+      for (const row of args[0] as HistoryRecord[])
+        this.#partitions.add(`${row.table}\n${row.partition}`);
     } else if (name === 'putDocuments') this.#shards.add(args[0] as number);
   }
 
@@ -261,10 +275,19 @@ export class SimClusterStore {
     const seen = [...members].map(([node, { incarnation, weight, state }]) => ({
       ...{ node, incarnation, weight, state },
     }));
-    this.#options.emit(run, { kind: 'view.applied', from: change.from, to: change.to, members: seen });
+    this.#options.emit(run, {
+      kind: 'view.applied',
+      from: change.from,
+      to: change.to,
+      members: seen,
+    });
   }
 
-  #recordCommit(run: number, batch: CommitBatch, outcome: { applied: boolean; epoch?: number }): void {
+  #recordCommit(
+    run: number,
+    batch: CommitBatch,
+    outcome: { applied: boolean; epoch?: number },
+  ): void {
     const rows = outcome.applied ? batch.rows.map(rowOf) : [];
     this.#shards.add(batch.shard);
     this.#options.emit(run, {
@@ -321,7 +344,13 @@ export class SimClusterStore {
       ...{ table: table as HistoryRecord['table'], partition, fromMs: 0 },
       ...{ toMs: Number.MAX_SAFE_INTEGER, marker: null, reverse: false, limit: 10_000 },
     });
-    return rows.map(({ key, atMs, id, body }) => ({ table, key, atMs, id, body: decodeValue(body) }));
+    return rows.map(({ key, atMs, id, body }) => ({
+      table,
+      key,
+      atMs,
+      id,
+      body: decodeValue(body),
+    }));
   }
 }
 

@@ -8,7 +8,20 @@ export function lineOf(result: SeedResult) {
   const { seed, mode, nodes, polls, transitions, pages, deaths, handOffs, faults, hash } = result;
   const simulatedS = Math.round(result.simulatedMs / 1_000);
   const violations = result.violations.slice(0, linesMax);
-  return { seed, mode, nodes, simulatedS, polls, transitions, pages, deaths, handOffs, faults, violations, hash };
+  return {
+    seed,
+    mode,
+    nodes,
+    simulatedS,
+    polls,
+    transitions,
+    pages,
+    deaths,
+    handOffs,
+    faults,
+    violations,
+    hash,
+  };
 }
 
 export type Summary = ReturnType<typeof summaryOf>;
@@ -28,7 +41,9 @@ export function summaryOf(results: readonly SeedResult[], tookMs: number) {
     handOffs: sum((result) => result.handOffs),
     runTwice: results.filter((result) => result.wasRunTwice).length,
     violations: sum((result) => result.violations.length),
-    broken: counted(results.map((one) => Object.fromEntries(one.violations.map(({ id }) => [id, 1])))),
+    broken: counted(
+      results.map((one) => Object.fromEntries(one.violations.map(({ id }) => [id, 1]))),
+    ),
     // A run in which the store was away throughout says little; a set of runs in which that is usual says nothing.
     isValid: results.filter((result) => result.isValid).length >= results.length * 0.8,
     faults: counted(results.map((result) => result.faults)),

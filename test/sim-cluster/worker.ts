@@ -28,6 +28,7 @@ process.on('uncaughtException', (error) => {
 process.on('message', ({ seed }: { seed: number }) => {
   runSeed(seed).then(
     (result) => process.send?.({ result }),
-    (error: unknown) => process.send?.({ crashed: String((error as Error).stack ?? error).slice(0, 900) }),
+    (error: unknown) =>
+      process.send?.({ crashed: String((error as Error).stack ?? error).slice(0, 900) }),
   );
 });

@@ -1,30 +1,29 @@
 // One simulated cluster: machines with nodes that die and come back, one store, relays and a bus, probers, receivers, people
 // who ask any node, and the faults of the plan. Must not know what is right: it makes things happen and writes them down.
 import type { ProbeAnswer, ProbeRequest } from '../../actors/check/types.ts';
-import { decodeView } from '../../cluster/view-codec.ts';
 import { type ActorKey, shardsTotal } from '../../runtime/ids.ts';
 import type { Message } from '../../runtime/message.ts';
-import type { Beat } from '../../runtime/cluster-ports.ts';
-import type { Logger, Meter, ProbeLink } from '../../runtime/ports.ts';
+import type { ProbeLink } from '../../runtime/ports.ts';
 import { Client, zoneNames } from '../sim/client.ts';
 import { Kernel, type Process } from '../sim/kernel.ts';
 import { Machine } from '../sim/machine.ts';
 import { type Draw, drawOf } from '../sim/random.ts';
 import { type OutsideOptions, probersOf, receiversOf } from '../sim/targets.ts';
+import { Account } from './account.ts';
+import { askAny } from './door.ts';
 import { Life } from './life.ts';
 import { SimNetwork } from './network.ts';
 import { ClusterNode } from './node.ts';
 import type { ClusterPlan, NodePlan } from './plan.ts';
-import { SimClusterStore, type StoreSeat } from './store.ts';
-import { type ClusterEvent, type ClusterHappening, ClusterTrace, type MemberSeen } from './trace.ts';
+import { loggerOf, meterOf } from './reporting.ts';
+import { SimClusterStore } from './store.ts';
+import { type ClusterEvent, type ClusterHappening, ClusterTrace } from './trace.ts';
 import { ClusterWeather } from './weather.ts';
 
 const stopPatienceMs = 45_000;
-const askPatienceMs = 10_000;
 /** What a dead process had asked for may still happen; all else of it is not written down. */
 const posthumous = new Set<ClusterHappening['kind']>(['claim', 'commit', 'ticks', 'view.applied']);
 const effects = new Set<ClusterHappening['kind']>(['probe.start', 'page.start', 'commit.asked']);
-const loggedEvents = new Set(['actor.reloading', 'actor.restarted']);
 
 export class ClusterWorld {
   readonly trace = new ClusterTrace();
@@ -39,8 +38,7 @@ export class ClusterWorld {
   readonly #outsideOptions: OutsideOptions;
   readonly #weather: ClusterWeather;
   readonly #lives = new Map<number, Life>();
-  #members: readonly MemberSeen[] = [];
-  #version = 0;
+  readonly #account: Account;
   #runs = 0;
   isHealed = false;
   #isOver = false;
@@ -55,7 +53,8 @@ export class ClusterWorld {
     this.network.weather.delayMs = plan.delayMs;
     for (const node of plan.nodes) this.#machines.set(node.name, new Machine(this.kernel, node));
     const emit = (run: number, happening: ClusterHappening) => this.emit(run, happening);
-    const hit = (process: Process, point: string) => this.#hit(process, point);
+    const hit = (process: Process, point: string) => this.hit(process, point);
+    this.#account = new Account({ lifeOf: (run) => this.#lives.get(run), emit });
     this.#outsideOptions = {
       ...{ kernel: this.kernel, draw: drawOf(seed, 'outside'), emit, hit },
       ...{ outside: { probers: new Map(), receivers: new Map() }, tookT: new Map() },
@@ -66,8 +65,8 @@ export class ClusterWorld {
       ...{ kernel: this.kernel, draw: drawOf(seed, 'store'), latencyMs: plan.storeMs, emit, hit },
       lateWrites: plan.lateWrites,
       weatherOf: (name) => this.#weather.storeOf(name),
-      onAsked: (seat, name, args) => this.#asked(seat, name, args),
-      onAnswered: (seat, of) => this.#answered(seat, of),
+      onAsked: (seat, name, args) => this.#account.asked(seat, name, args),
+      onAnswered: (seat, of) => this.#account.answered(seat, of),
       onFailed: (seat, name) => {
         if (name === 'readBeats') this.#lives.get(seat.run)?.beatsRead(0, null);
       },
@@ -75,7 +74,7 @@ export class ClusterWorld {
     });
     this.#client = new Client({
       plan: plan.people,
-      ask: (key, message) => this.#ask(key, message),
+      ask: (key, message) => askAny(this, key, message),
       emit: (happening) => this.emit(0, happening),
       wait: (ms) => this.kernel.until(this.kernel.now + ms),
       now: () => this.kernel.now,
@@ -118,8 +117,13 @@ export class ClusterWorld {
       await this.#lookAt('end');
     } else await this.#pause(15_000);
     this.emit(0, { kind: 'phase', phase: 'last crash' });
-    for (const life of this.living()) this.die(life, { why: 'crash', point: 'last', downMs: 1_000 });
-    for (let waited = 0; waited < 120 && this.living().filter((one) => one.isReady).length < 1; waited++)
+    for (const life of this.living())
+      this.die(life, { why: 'crash', point: 'last', downMs: 1_000 });
+    for (
+      let waited = 0;
+      waited < 120 && this.living().filter((one) => one.isReady).length < 1;
+      waited++
+    )
       await this.#pause(500);
     await this.#pause(15_000);
     await this.#takeStock('again');
@@ -143,8 +147,16 @@ export class ClusterWorld {
         if (place?.local === true) held.push([shard, place.epoch]);
       }
       const copies: Record<string, number> = {};
-      for (const { name } of this.#client.tenants) copies[name] = node.documents.get(name)?.rev ?? -1;
-      this.emit(life.run, { kind: 'holds', when, incarnation, version: view.version, held, copies });
+      for (const { name } of this.#client.tenants)
+        copies[name] = node.documents.get(name)?.rev ?? -1;
+      this.emit(life.run, {
+        kind: 'holds',
+        when,
+        incarnation,
+        version: view.version,
+        held,
+        copies,
+      });
       const { outbox, ...host } = node.host.stats();
       const values = { ...host, outboxPending: outbox.pending, asks: node.router.pending };
       this.emit(life.run, { kind: 'gauges', when, values });
@@ -154,7 +166,13 @@ export class ClusterWorld {
       const { owner, epoch, head } = await this.#store.base.authority.readHead(shard as never);
       heads.push([owner, epoch, head]);
     }
-    this.emit(0, { kind: 'heads', when, version: this.#version, members: this.#members, heads });
+    this.emit(0, {
+      kind: 'heads',
+      when,
+      version: this.#account.version,
+      members: this.#account.members,
+      heads,
+    });
   }
 
   /** Reads everything back through the actors. */
@@ -167,7 +185,9 @@ export class ClusterWorld {
   }
 
   async #read(when: string, key: ActorKey, kind: string): Promise<void> {
-    const reply = await this.#ask(key, { kind }).catch((error: unknown) => ({ error: String(error) }));
+    const reply = await askAny(this, key, { kind }).catch((error: unknown) => ({
+      error: String(error),
+    }));
     this.emit(0, { kind: 'live', when, key, live: JSON.parse(JSON.stringify(reply ?? null)) });
   }
 
@@ -175,8 +195,8 @@ export class ClusterWorld {
     const life = this.#lives.get(run) ?? null;
     if (run !== 0 && life?.process.isDead !== false && !posthumous.has(happening.kind)) return;
     if (happening.kind === 'view.applied') {
-      this.#members = happening.members;
-      this.#version = happening.to;
+      this.#account.members = happening.members;
+      this.#account.version = happening.to;
     }
     const round = (ms: number): number => Math.round(ms * 1000) / 1000;
     const machine = life?.machine ?? (this.#machines.values().next().value as Machine);
@@ -240,7 +260,12 @@ export class ClusterWorld {
     const seat = { process, run, machine };
     const station = life.station as NonNullable<Life['station']>;
     return new ClusterNode({
-      ...{ name, weight: plan.weight, logger: this.#logger(run), meter: this.#meter() },
+      ...{
+        name,
+        weight: plan.weight,
+        logger: loggerOf(this.counts, (happening) => this.emit(run, happening)),
+        meter: meterOf(this.counts),
+      },
       clock: machine.clockOf(process, drawOf(seed, `clock${run}`)),
       random: drawOf(seed, `node${run}`),
       store: this.#store.viewOf({ process, run, name }),
@@ -252,7 +277,7 @@ export class ClusterWorld {
       wire: this.network.wire(station),
       onView: (view, incarnation) =>
         this.emit(run, { kind: 'view.followed', version: view.version, incarnation }),
-      onFence: () => this.emit(run, { kind: 'fenced', version: this.#version }),
+      onFence: () => this.emit(run, { kind: 'fenced', version: this.#account.version }),
       onMode: ({ mode }) => this.emit(run, { kind: 'mode', mode }),
       onHandOff: (to, message) => this.#handOff(run, to, message),
       onReplaced: () => {
@@ -347,7 +372,7 @@ export class ClusterWorld {
     if (life !== null) this.emit(life.run, { kind: 'wall.step', deltaMs });
   }
 
-  #hit(process: Process, point: string): void {
+  hit(process: Process, point: string): void {
     const life = this.living().find((one) => one.process === process);
     if (life === undefined || process.isPaused) return;
     const at = this.#armed.findIndex((one) => one.point === point && one.node === life.name);
@@ -362,113 +387,5 @@ export class ClusterWorld {
     this.emit(0, { kind: 'healed' });
     for (const wake of this.#wakes) wake();
     for (const { name } of this.plan.nodes) if (this.alive(name) === null) this.begin(name);
-  }
-
-  // What is counted of its own.
-
-  #asked(seat: StoreSeat, name: string, args: readonly unknown[]): void {
-    const life = this.#lives.get(seat.run);
-    if (life === undefined) return;
-    if (name === 'commit') {
-      this.emit(seat.run, { kind: 'commit.asked', shard: (args[0] as { shard: number }).shard });
-    } else if (name === 'claim') {
-      const { epoch } = args[1] as { epoch: number };
-      this.emit(seat.run, { kind: 'claim.asked', shard: args[0] as number, epoch });
-    } else if (name === 'casView') this.#askedDeath(life, args[0] as { from: number; body: Uint8Array });
-  }
-
-  #askedDeath(life: Life, change: { from: number; body: Uint8Array }): void {
-    if (change.from !== this.#version) return;
-    const { members } = decodeView(change.from + 1, change.body);
-    for (const { node, incarnation } of this.#members) {
-      if (members.has(node as never) || node === life.name) continue;
-      const owner = `${node}/${incarnation}`;
-      this.emit(life.run, {
-        ...{ kind: 'death.asked', of: node, incarnation, members: this.#members.length },
-        voters: life.votersOf(owner),
-        isStalled: life.sawStalled(owner),
-        lively: this.#members
-          .filter((one) => one.weight > 0 && one.node !== life.name)
-          .filter((one) => !life.sawStalled(`${one.node}/${one.incarnation}`))
-          .map((one) => one.node),
-      });
-    }
-  }
-
-  #answered(
-    seat: StoreSeat,
-    of: { name: string; args: readonly unknown[]; answer: unknown; askedMono: number },
-  ): void {
-    const life = this.#lives.get(seat.run);
-    if (life === undefined) return;
-    if (of.name === 'readBeats') life.beatsRead(of.askedMono, of.answer as readonly Beat[]);
-    if (of.name !== 'readView' && of.name !== 'casView') return;
-    if (of.name === 'casView' || of.answer === null) return;
-    const { version, body } = of.answer as { version: number; body: Uint8Array };
-    const member = decodeView(version, body).members.get(life.name as never);
-    if (member?.incarnation === life.incarnation) life.viewRead(of.askedMono);
-  }
-
-  // The client's way in: any node that is there.
-
-  #ask(key: ActorKey, message: Message): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const ready = this.living().filter((life) => life.isReady);
-      const life = ready.length === 0 ? null : this.draw.pick(ready);
-      if (life === null) {
-        this.kernel.after(20, null, () => reject(new Error('connection refused')));
-        return;
-      }
-      let isOver = false;
-      const end = (task: () => void): void => {
-        if (isOver) return;
-        isOver = true;
-        life.asks.delete(lost);
-        task();
-      };
-      const lost = (error: Error): void => {
-        this.kernel.after(1, null, () => end(() => reject(error)));
-      };
-      life.asks.add(lost);
-      this.kernel.after(askPatienceMs, null, () => end(() => reject(new Error('timeout'))));
-      this.kernel.after(this.draw.between(0.2, 3), life.process, () => {
-        const back = (task: () => void): void => {
-          if (life.process.isDead) return;
-          this.#hit(life.process, 'api.answered');
-          if (life.process.isDead) return;
-          this.kernel.after(this.draw.between(0.2, 3), null, () => end(task));
-        };
-        const { router } = life.node as ClusterNode;
-        router.ask(key, message).then(
-          (value) => back(() => resolve(value)),
-          (error: unknown) => back(() => reject(error as Error)),
-        );
-      });
-    });
-  }
-
-  #logger(run: number): Logger {
-    const write =
-      (level: string) =>
-      (event: string, fields: object = {}) => {
-        this.#count(`log.${event}`, 1);
-        if (level !== 'error' && !loggedEvents.has(event)) return;
-        const text = JSON.stringify(fields, (_, value) =>
-          value instanceof Error ? `${value.name}: ${value.message}` : (value as unknown),
-        );
-        this.emit(run, { kind: 'log', level, event, text: text.slice(0, 400) });
-      };
-    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
-  }
-
-  #meter(): Meter {
-    return {
-      count: (name, by, label) => this.#count(label === undefined ? name : `${name}.${label}`, by),
-      gauge: () => undefined,
-    };
-  }
-
-  #count(name: string, by: number): void {
-    this.counts.set(name, (this.counts.get(name) ?? 0) + by);
   }
 }

@@ -23,6 +23,8 @@ const statesFile = 'store/memory/states.ts';
 const linesFile = 'cluster/outbox-lines.ts';
 const loadFile = 'actors/entity/load.ts';
 const softFile = 'actors/entity/soft-state.ts';
+const pollingFile = 'actors/entity/polling.ts';
+const earlyTimer = 'turn.context.monoMs < planned.dueMonoMs';
 const scheduleFile = 'actors/check/poll-schedule.ts';
 const zonesFile = 'actors/alarm/zones.ts';
 const staleZone = 'if (!isFresh(zone, quorum) || leftOut(zone, quorum))';
@@ -263,17 +265,19 @@ export const plants: readonly Plant[] = [
     name: 'double-timer',
     patches: [
       {
-        file: 'actors/entity/polling.ts',
+        file: pollingFile,
         find: 'due.slotAtMs, dueMonoMs: before.dueMonoMs',
         replace: 'due.slotAtMs, dueMonoMs: turn.context.monoMs',
       },
       {
-        file: 'actors/entity/polling.ts',
+        file: pollingFile,
         find: 'startTimer(turn, slotTimer(id), ',
         replace: 'startTimer(turn, slotTimer(id) + turn.context.monoMs, ',
       },
+      { file: pollingFile, find: earlyTimer, replace: '(false as boolean)' },
     ],
   },
+  one('timer-of-before-a-change', pollingFile, earlyTimer, '(false as boolean)'),
   {
     name: 'slot-repeated-after-step-back',
     patches: [
@@ -304,7 +308,7 @@ export const plants: readonly Plant[] = [
         replace: '0',
       },
       {
-        file: 'actors/entity/polling.ts',
+        file: pollingFile,
         find: 'if (zone.inFlightMs !== 0) {',
         replace: 'if (zone.inFlightMs < 0) {',
       },
@@ -318,7 +322,7 @@ export const plants: readonly Plant[] = [
   ),
   one(
     'silence-booked-as-ran',
-    'actors/entity/polling.ts',
+    pollingFile,
     'value: failedTick(why, text) });',
     "value: why === 'no-answer' ? ranTick({ id: '', outcome: 'observed', startedAtMs: slotAtMs, durationMs: 0, available: true, status: text, errorClass: null, metrics: [], address: null, debugInfo: null }) : failedTick(why, text) });",
   ),

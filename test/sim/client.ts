@@ -6,6 +6,14 @@ import type { Message } from '../../runtime/message.ts';
 import { limits } from './node.ts';
 import type { AlarmPlan, ChangeKind, CheckPlan, Plan } from './plan.ts';
 import { type Draw, drawOf, hash32 } from './random.ts';
+import {
+  changeOf,
+  criteriaOf,
+  type Entity,
+  isTemporary,
+  type Reply,
+  type Tenant,
+} from './requests.ts';
 import { targetName } from './targets.ts';
 import type { Happening } from './trace.ts';
 
@@ -21,40 +29,10 @@ export interface ClientPorts {
   readonly now: () => number;
 }
 
-interface Alarm {
-  readonly id: string;
-  readonly check: string;
-}
-
-interface Entity {
-  readonly key: ActorKey;
-  readonly tenant: string;
-  readonly id: string;
-  checks: string[];
-  alarms: Alarm[];
-}
-
-interface Tenant {
-  readonly name: string;
-  readonly key: ActorKey;
-  notifications: string[];
-  plans: string[];
-  suppressions: string[];
-}
-
-type Reply =
-  | {
-      readonly ok: true;
-      readonly value: {
-        readonly id?: string;
-        readonly checks?: string[];
-        readonly alarms?: string[];
-      } | null;
-    }
-  | { readonly ok: false; readonly error: { readonly type: string } };
-
 /** A request that has no outcome after so long is given up: nobody knows. */
 const patienceMs = 90_000;
+/** Tenants that are not set up by then lose no more answers. */
+const lateT = 30_000;
 const shardsWanted = 10;
 
 export const zoneNames = ['mzaaa', 'mzbbb', 'mzccc'] as const;
@@ -370,7 +348,9 @@ export class Client {
         change: changeOf(op, `${key} ${kind} ${target}`, `${op}.${attempt}`),
       };
       if (this.#draw.chance(0.1)) void this.#once(op, key, { ...message }, false);
-      const isLost = attempt === 1 && this.#lossDraw.chance(this.#chanceOfLoss(kind));
+      const isDrawn = attempt === 1 && this.#lossDraw.chance(this.#chanceOfLoss(kind));
+      // Else the run may end before anything is monitored.
+      const isLost = isDrawn && !(this.tenants.length < this.#ports.plan.tenants && now() > lateT);
       const reply = await this.#once(op, key, message, isLost);
       if (reply !== null && !isTemporary(reply)) return reply;
       if (isLost) await wait(this.#lossDraw.whole(5_000, 60_000));
@@ -402,34 +382,4 @@ export class Client {
       return null;
     }
   }
-}
-
-function isTemporary(reply: Reply): boolean {
-  return !reply.ok && reply.error.type === 'systemFailureError';
-}
-
-function changeOf(op: string, request: string, txnId: string) {
-  const audit = {
-    method: 'POST',
-    url: `/${op}`,
-    app: 'sim',
-    query: null,
-    headers: {},
-    payload: '',
-  };
-  return {
-    txnId: `.rh-${txnId}`,
-    who: 'sim',
-    why: null,
-    idempotencyKey: op.slice(0, 128),
-    requestHash: String(hash32(request)),
-    audit,
-  };
-}
-
-/** Criteria whose meaning the judge knows by their settings. */
-export function criteriaOf({ count, level, sees }: AlarmPlan): string {
-  const settings = `:set consecutiveCount=${count}\n:set consistencyLevel=${level}\n`;
-  const slow = "if (metric['duration'] > 1000) { return new AlarmStatus(WARNING, 'slow'); }\n";
-  return `${settings}${sees === 'duration' ? slow : ''}return new AlarmStatus(OK, 'fine');`;
 }

@@ -31,6 +31,7 @@ import { repeat } from '../../runtime/repeat.ts';
 import { createRouter, type Router } from '../../runtime/router.ts';
 import { steadyWall } from '../../runtime/steady-wall.ts';
 import { type Timers, timerWheel } from '../../runtime/timers.ts';
+import type { Process } from './kernel.ts';
 
 export const clusterName = 'tocsin';
 export const nodeName = 'n1';
@@ -47,6 +48,16 @@ export interface NodePorts {
   readonly zones: readonly string[];
   /** Encodes local messages too: what could not travel fails. */
   readonly simulateRemote: boolean;
+}
+
+/** A process that runs a node. */
+export interface Life {
+  readonly process: Process;
+  readonly run: number;
+  readonly node: SimNode;
+  isReady: boolean;
+  /** Asks of the client without an answer. */
+  readonly asks: Set<(error: Error) => void>;
 }
 
 export interface SimNode {

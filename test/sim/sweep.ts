@@ -25,10 +25,11 @@ export interface SweepOptions {
 export async function sweep(options: SweepOptions): Promise<readonly Caught[]> {
   const names = options.names ?? plants.map(({ name }) => name);
   const found = new Map<string, Caught>();
+  const clean = new Map<number, Promise<boolean>>();
   let next = 0;
   const lane = async (): Promise<void> => {
     for (let name = names[next++]; name !== undefined; name = names[next++]) {
-      const caught = await caughtBy(name, options.seedsMax);
+      const caught = await caughtBy(name, options.seedsMax, clean);
       found.set(name, caught);
       options.onCaught(caught);
     }
@@ -37,23 +38,34 @@ export async function sweep(options: SweepOptions): Promise<readonly Caught[]> {
   return names.map((name) => found.get(name) as Caught);
 }
 
-async function caughtBy(name: string, seedsMax: number): Promise<Caught> {
+async function caughtBy(
+  name: string,
+  seedsMax: number,
+  clean: Map<number, Promise<boolean>>,
+): Promise<Caught> {
   const tree = plantedTree(name);
   try {
     for (let from = 1; from <= seedsMax; ) {
       const seeds = Array.from({ length: seedsMax - from + 1 }, (_, at) => from + at);
       const hit = await firstBroken(seeds, tree.root);
       if (hit === null) break;
-      const [clean] = await runSeeds([hit.seed], { workers: 1 });
+      const isClean = clean.get(hit.seed) ?? breaksNothing(hit.seed);
+      clean.set(hit.seed, isClean);
       const ids = [...new Set(hit.violations.map(({ id }) => id))];
       const text = hit.violations[0]?.text ?? '';
-      if (clean?.violations.length === 0) return { name, seed: hit.seed, ids, text };
+      if (await isClean) return { name, seed: hit.seed, ids, text };
       from = hit.seed + 1;
     }
     return { name, seed: null, ids: [], text: '' };
   } finally {
     tree.remove();
   }
+}
+
+/** True where the seed breaks no rule on the tree as it is. */
+async function breaksNothing(seed: number): Promise<boolean> {
+  const [result] = await runSeeds([seed], { workers: 1 });
+  return result?.violations.length === 0;
 }
 
 async function firstBroken(seeds: readonly number[], root: string): Promise<SeedResult | null> {

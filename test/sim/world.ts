@@ -4,30 +4,22 @@
 import type { ProbeAnswer, ProbeRequest } from '../../actors/check/types.ts';
 import type { ActorKey, ShardId } from '../../runtime/ids.ts';
 import type { Message } from '../../runtime/message.ts';
-import type { Logger, Meter, ProbeLink } from '../../runtime/ports.ts';
-import { Client, receiverUrl, zoneNames } from './client.ts';
+import type { ProbeLink } from '../../runtime/ports.ts';
+import { Client, zoneNames } from './client.ts';
 import { Kernel, type Process } from './kernel.ts';
 import { Machine } from './machine.ts';
-import { createNode, type SimNode } from './node.ts';
+import { createNode, type Life } from './node.ts';
 import type { Fault, Plan } from './plan.ts';
 import { type Draw, drawOf } from './random.ts';
+import { gaugesOf, loggerOf, meterOf } from './recorder.ts';
 import { SimStore, type StoreWeather } from './store.ts';
 import { type Outside, type OutsideOptions, probersOf, receiversOf } from './targets.ts';
 import { type Happening, Trace } from './trace.ts';
-
-interface Life {
-  readonly process: Process;
-  readonly run: number;
-  readonly node: SimNode;
-  isReady: boolean;
-  /** Asks of the client without an answer. */
-  readonly asks: Set<(error: Error) => void>;
-}
+import { happeningOf, setOutside, setStoreWeather } from './weather.ts';
 
 /** Shutdown that takes longer is ended by force, as service managers do. */
 const stopPatienceMs = 30_000;
 const askPatienceMs = 10_000;
-const loggedEvents = new Set(['actor.reloading', 'shard.lost', 'actor.restarted']);
 
 export class World {
   readonly trace = new Trace();
@@ -153,20 +145,7 @@ export class World {
       await this.#read(`${when} plans`, key, 'plan.list');
       await this.#read(`${when} suppressions`, key, 'suppression.list');
     }
-    const { outbox, ...host } = life.node.host.stats();
-    const counts = life.node.catalog.counts();
-    const values = {
-      ...host,
-      outboxPending: outbox.pending,
-      outboxDeferred: outbox.deferred,
-      asks: life.node.router.pending,
-      timers: life.node.timers.size,
-      quarantined: counts.quarantined,
-      paused: counts.paused,
-      creating: counts.creating,
-      messagesWaiting: counts.messagesWaiting,
-      commitsPending: counts.commitsPending,
-    };
+    const values = gaugesOf(life.node);
     this.#emit(life.run, { kind: 'gauges', when, values });
   }
 
@@ -204,13 +183,13 @@ export class World {
     const process: Process = { isDead: false, isPaused: false, held: [] };
     const seat = { process, run, machine: this.#machine };
     const draw = drawOf(this.#plan.seed, `node${run}`);
-    const logger = this.#logger(run);
+    const logger = loggerOf((happening) => this.#emit(run, happening));
     const node = this.#inside(process, () =>
       createNode({
         clock: this.#machine.clockOf(process, drawOf(this.#plan.seed, `clock${run}`)),
         random: draw,
         logger,
-        meter: this.#meter(),
+        meter: meterOf(this.counts),
         store: this.#store.viewOf(process, run),
         probes: probersOf(this.#outsideOptions, seat) as ProbeLink<ProbeRequest, ProbeAnswer>,
         notifier: receiversOf(this.#outsideOptions, seat),
@@ -339,11 +318,8 @@ export class World {
         const back = (task: () => void): void => {
           if (life.process.isDead) return;
           this.#hit(life.process, 'api.answered');
-          this.#kernel.after(
-            this.#draw.between(0.2, 3),
-            life.process.isDead ? life.process : null,
-            () => end(task),
-          );
+          const owner = life.process.isDead ? life.process : null;
+          this.#kernel.after(this.#draw.between(0.2, 3), owner, () => end(task));
         };
         life.node.router.ask(key, message).then(
           (value) => back(() => resolve(value)),
@@ -364,9 +340,7 @@ export class World {
 
   #strike(fault: Fault): void {
     if (this.#isHealed) return;
-    const untilT = 'ms' in fault ? this.#kernel.now + fault.ms : this.#kernel.now;
-    const what = 'point' in fault ? fault.point : 'mode' in fault ? fault.mode : '';
-    this.#emit(0, { kind: 'fault', fault: fault.kind, what, untilT });
+    this.#emit(0, happeningOf(fault, this.#kernel.now));
     switch (fault.kind) {
       case 'crash':
         if (fault.point === 'now') this.#crash('now', fault.downMs);
@@ -406,20 +380,8 @@ export class World {
   }
 
   #setWeather(): void {
-    this.#weather.isOut = this.#active.some((one) => one.kind === 'outage');
-    this.#weather.projectionsOut = this.#active.some((one) => one.kind === 'projectionsOut');
-    this.#weather.slowFactor = 1;
-    this.#weather.unknownChance = 0;
-    this.#outside.probers.clear();
-    this.#outside.receivers.clear();
-    for (const one of this.#active) {
-      if (one.kind === 'storeSlow') this.#weather.slowFactor = one.factor;
-      else if (one.kind === 'storeUnknown') this.#weather.unknownChance = one.chance;
-      else if (one.kind === 'receiver')
-        this.#outside.receivers.set(receiverUrl(one.receiver), one.mode);
-      else if (one.kind === 'prober')
-        this.#outside.probers.set(zoneNames[one.zone] ?? '', one.mode);
-    }
+    setStoreWeather(this.#weather, this.#active);
+    setOutside(this.#outside, this.#active);
   }
 
   #heal(): void {
@@ -433,33 +395,5 @@ export class World {
       this.#cancelBack();
       this.#back(false);
     }
-  }
-
-  #logger(run: number): Logger {
-    const write =
-      (level: string) =>
-      (event: string, fields: object = {}) => {
-        if (level !== 'error' && !loggedEvents.has(event)) return;
-        const text = JSON.stringify(fields, (_, value) =>
-          value instanceof Error ? `${value.name}: ${value.message}` : (value as unknown),
-        );
-        this.#emit(run, { kind: 'log', level, event, text: text.slice(0, 400) });
-      };
-    return {
-      debug: write('debug'),
-      info: write('info'),
-      warn: write('warn'),
-      error: write('error'),
-    };
-  }
-
-  #meter(): Meter {
-    return {
-      count: (name, by, label) => {
-        const place = label === undefined ? name : `${name}.${label}`;
-        this.counts.set(place, (this.counts.get(place) ?? 0) + by);
-      },
-      gauge: () => undefined,
-    };
   }
 }

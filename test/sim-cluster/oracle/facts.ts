@@ -53,7 +53,10 @@ export interface ClusterFacts {
 
 const never = Number.MAX_SAFE_INTEGER;
 
-export function clusterFactsOf(events: readonly ClusterEvent[], ground: ClusterGround): ClusterFacts {
+export function clusterFactsOf(
+  events: readonly ClusterEvent[],
+  ground: ClusterGround,
+): ClusterFacts {
   const runs = runsOf(events);
   const healedT = events.find((one) => one.kind === 'healed')?.t ?? never;
   const faults = faultsOf(events, runs, healedT);
@@ -76,7 +79,8 @@ function runsOf(events: readonly ClusterEvent[]): Map<number, ProcessRun> {
       const since = { startT: event.t, readyT: never, endT: never, why: '', pauses: [] };
       runs.set(event.run, { run: event.run, name: '', weight: 0, ...since });
     } else if (run === undefined) continue;
-    else if (event.kind === 'process') Object.assign(run, { name: event.name, weight: event.weight });
+    else if (event.kind === 'process')
+      Object.assign(run, { name: event.name, weight: event.weight });
     else if (event.kind === 'node.ready') run.readyT = event.t;
     else if (event.kind === 'node.end') Object.assign(run, { endT: event.t, why: event.why });
     else if (event.kind === 'node.pause') run.pauses.push({ from: event.t, to: never });
@@ -98,11 +102,17 @@ function faultsOf(
   const momentary = new Set(['kill', 'drain', 'pause', 'freeze', 'twin']);
   for (const event of events) {
     if (event.kind !== 'fault' || momentary.has(event.fault)) continue;
-    const to = event.fault === 'wall' ? healedT : Math.min(event.untilT, healedT);
+    // Slots that lead or trail the wall clock do so for long (clustering.md §12).
+    const to = event.fault === 'wall' ? never : Math.min(event.untilT, healedT);
     faults.push({ kind: event.fault, what: event.what, from: event.t, to });
   }
   for (const { run, name, startT, readyT, endT, why, pauses } of runs.values()) {
-    faults.push({ kind: 'start', what: `${name} ${run}`, from: startT, to: Math.min(readyT, endT) });
+    faults.push({
+      kind: 'start',
+      what: `${name} ${run}`,
+      from: startT,
+      to: Math.min(readyT, endT),
+    });
     if (endT < never) faults.push({ kind: 'end', what: `${name} ${why}`, from: endT, to: endT });
     for (const { from, to } of pauses) {
       faults.push({ kind: 'pause', what: `${name} ${run}`, from, to: Math.min(to, endT) });

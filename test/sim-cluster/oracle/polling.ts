@@ -37,13 +37,17 @@ function polledOf(facts: ClusterFacts): Polled {
     if (event.kind === 'probe.start') {
       const [, slot = '0', zone = '', check = '', key = ''] = event.id.split('|').reverse();
       const place = `${key} ${check} ${zone}`;
-      starts.set(place, [...(starts.get(place) ?? []), { t: event.t, run: event.run, slot: Number(slot) }]);
+      starts.set(place, [
+        ...(starts.get(place) ?? []),
+        { t: event.t, run: event.run, slot: Number(slot) },
+      ]);
     } else if (event.kind === 'commit' && event.applied) {
       for (const row of event.rows) {
         for (const { kind, id, body } of row.documents) {
           const place = `${row.key} ${id}`;
           const doc = body === null ? null : (body as { doc: CheckDoc }).doc;
-          if (kind === checkKind) versions.set(place, [...(versions.get(place) ?? []), { t: event.t, doc }]);
+          if (kind === checkKind)
+            versions.set(place, [...(versions.get(place) ?? []), { t: event.t, doc }]);
           // An entity that is deleted takes its checks along.
           if (kind === 0 && body === null) {
             for (const [other, own] of versions) {
@@ -60,12 +64,17 @@ function polledOf(facts: ClusterFacts): Polled {
 }
 
 /** The settings of a check if they stood still in [from, to] and it was polled then; else null. */
-function steady(polled: Polled, place: string, span: { from: number; to: number }): CheckDoc | null {
+function steady(
+  polled: Polled,
+  place: string,
+  span: { from: number; to: number },
+): CheckDoc | null {
   const [key = '', check = '', zone = ''] = place.split(' ');
   const versions = polled.versions.get(`${key} ${check}`) ?? [];
   const isChanged = versions.some((one) => one.t > span.from - 30_000 && one.t <= span.to);
   const doc = versions.findLast((one) => one.t <= span.from)?.doc ?? null;
-  if (isChanged || doc === null || doc.disabled || !doc.monitoring_zones_poll.includes(zone)) return null;
+  if (isChanged || doc === null || doc.disabled || !doc.monitoring_zones_poll.includes(zone))
+    return null;
   return doc;
 }
 
@@ -90,14 +99,19 @@ export function gapBound(facts: ClusterFacts): Violation[] {
 /** Faults that polling does not suffer from by themselves. */
 const harmless = new Set(['receiver', 'start', 'fenced', 'frames', 'relay']);
 
-function allowance(facts: ClusterFacts, periodMs: number, span: { from: number; to: number }): number {
+function allowance(
+  facts: ClusterFacts,
+  periodMs: number,
+  span: { from: number; to: number },
+): number {
   const regularMs = periodMs * 1.1 * rateSlack + smallMs;
   const isTouching = (fault: FaultSpan): boolean =>
     fault.from <= span.to && fault.to >= span.from - periodMs - 5_000;
   const faults = facts.faults.filter((fault) => !harmless.has(fault.kind) && isTouching(fault));
   if (faults.length === 0) return regularMs;
   const isClean = (fault: FaultSpan): boolean =>
-    (fault.kind === 'end' && !fault.what.endsWith('last')) || (fault.kind === 'pause' && fault.to - fault.from > 2_500);
+    (fault.kind === 'end' && !fault.what.endsWith('last')) ||
+    (fault.kind === 'pause' && fault.to - fault.from > 2_500);
   const [only] = faults;
   const view = facts.viewAt(span.from);
   if (faults.length > 1 || only === undefined || !isClean(only) || (view?.members.length ?? 0) < 3)
@@ -115,7 +129,9 @@ export function noStorm(facts: ClusterFacts): Violation[] {
   const stepped = facts.faults.filter((fault) => fault.kind === 'wall');
   for (const [place, all] of polled.starts) {
     // A slot that two nodes run is one slot.
-    const starts = all.filter((one, at) => all.findIndex((other) => other.slot === one.slot) === at);
+    const starts = all.filter(
+      (one, at) => all.findIndex((other) => other.slot === one.slot) === at,
+    );
     for (let at = 0; at + 2 < starts.length; at++) {
       const [from, to] = [starts[at] as Start, starts[at + 2] as Start];
       const doc = steady(polled, place, { from: from.t, to: to.t });
@@ -136,12 +152,19 @@ export function polledAgain(facts: ClusterFacts): Violation[] {
   const polled = polledOf(facts);
   for (const [place, versions] of polled.versions) {
     const last = versions.findLast((one) => one.t <= endT);
-    if (last === undefined || last.doc === null || last.doc.disabled || last.t > endT - 40_000) continue;
+    if (last === undefined || last.doc === null || last.doc.disabled || last.t > endT - 40_000)
+      continue;
     for (const zone of last.doc.monitoring_zones_poll) {
       const starts = polled.starts.get(`${place} ${zone}`) ?? [];
       const t = starts.findLast((one) => one.t <= endT)?.t ?? 0;
       if (endT - t <= last.doc.period * 1_100 * rateSlack + smallMs) continue;
-      found.push(violation('I4', endT, `${place} ${zone}: not polled for ${Math.round(endT - t)} ms at the end`));
+      found.push(
+        violation(
+          'I4',
+          endT,
+          `${place} ${zone}: not polled for ${Math.round(endT - t)} ms at the end`,
+        ),
+      );
     }
   }
   return found;
