@@ -49,6 +49,7 @@ export interface MembershipStatus {
   readonly incarnation: string;
   readonly mode: ModeState;
   readonly isMember: boolean;
+  readonly storeAnsweredMonoMs: number;
 }
 
 export interface Membership {
@@ -83,6 +84,7 @@ class NodeMembership implements Membership {
   #mode: ModeState = initialMode;
   readonly #beats: StoreBeats;
   #isMember = false;
+  #isFollowed = false;
   #isLeaving = false;
   #storeAnsweredMonoMs: number;
   #reading: Promise<void> | null = null;
@@ -109,6 +111,7 @@ class NodeMembership implements Membership {
       incarnation: this.#incarnation,
       mode: this.#mode,
       isMember: this.#isMember,
+      storeAnsweredMonoMs: this.#storeAnsweredMonoMs,
     };
   }
 
@@ -334,8 +337,6 @@ class NodeMembership implements Membership {
       void this.#comeBack();
     }
   }
-
-  #isFollowed = false;
 
   #fall(): void {
     const { pulse, onFence, logger, meter } = this.#options;

@@ -20,6 +20,7 @@ import type { ClusterConfig } from '../config/cluster.ts';
 import type { Catalog } from '../runtime/catalog.ts';
 import type { ClusterStore } from '../runtime/cluster-ports.ts';
 import { nodeId } from '../runtime/ids.ts';
+import { repeat } from '../runtime/repeat.ts';
 import { openCassandraStore } from '../store/cassandra/store.ts';
 import type { Actors, ClusterSide } from './actors.ts';
 import { clusterInfo, type NodeAnswer } from './cluster-info.ts';
@@ -30,6 +31,9 @@ const firstShardsMs = 20_000;
 /** Members are asked for their status at the same time; who takes longer is named. */
 const statusKind = 'node.status';
 const statusMs = 1_000;
+/** Heartbeats say that the store is silent after this. */
+const storeSilentMs = 5_000;
+const statusEveryMs = 500;
 /** Kubernetes kills after 30 s: what is not handed over by then is claimed by the others. */
 const drainMs = 25_000;
 
@@ -82,6 +86,7 @@ export class ClusterMember {
   #culprits: Culprits | null = null;
   #actors: Actors | null = null;
   #handOffs: HandOffs | null = null;
+  #stopStatus: () => Promise<void> = async () => undefined;
 
   constructor(
     of: Parts,
@@ -197,6 +202,12 @@ export class ClusterMember {
       void this.#membership.refresh();
     });
     memberGauges(this.#of.meter, () => this.#membership.status());
+    this.#stopStatus = repeat(
+      'heartbeat status',
+      statusEveryMs,
+      async () => this.#sayStatus(),
+      this.#of,
+    );
     host.events.connect({ link: router, others: () => this.#others() });
     this.#handOffs = host.handOffs({
       link: router,
@@ -221,8 +232,17 @@ export class ClusterMember {
     if (isEmpty === false) logger.warn('cluster.drain_incomplete', { afterMs: drainMs });
   }
 
+  /** What this node's heartbeats say of its main loop: whether the store answers. */
+  #sayStatus(): void {
+    const { storeAnsweredMonoMs } = this.#membership.status();
+    const storeReachable = this.#of.clock.monoMs() - storeAnsweredMonoMs < storeSilentMs;
+    const load = { entities: 0, startsPerMinute: 0, cpuPermille: 0, hotShards: [] };
+    this.#pulse.status({ storeReachable, mailboxDepth: 0, epochMax: 0, load });
+  }
+
   /** Leaves: it acts for nothing any more. */
   async leave(): Promise<void> {
+    await this.#stopStatus();
     await this.#culprits?.stop();
     await this.#membership.leave();
     await this.#transport.close();

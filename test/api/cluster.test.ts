@@ -308,7 +308,7 @@ t.test('the status of a cluster names each member and those that did not answer'
   };
   const info = clusterInfo({
     ...{ cluster: 'prod', node: 'a' },
-    status: { view: joined, incarnation: 'a1', isMember: true, mode },
+    status: { view: joined, incarnation: 'a1', isMember: true, mode, storeAnsweredMonoMs: 0 },
     report: {
       ...silentReport,
       statuses: [
