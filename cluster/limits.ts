@@ -153,7 +153,7 @@ export const outboxLimits = {
   abortGraceMs: 2_000,
   /** An intent not delivered within this becomes a DEFERRED row. */
   firstWindowMs: 30_000,
-  /** An end that must be committed holds its line at most this long. */
+  /** A stop waits at most this long for ends that are being committed. */
   recordedMs: 2_000,
   /** Lines whose last delivery may be unmarked; above it those that are marked by now are forgotten. */
   unmarked: 2_000,

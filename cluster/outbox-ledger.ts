@@ -9,7 +9,7 @@ import { outboxLimits } from './limits.ts';
 import { MarkWriter } from './mark-writer.ts';
 import type { Pending } from './outbox-lines.ts';
 import { deferredDocument, deferredRow, type LogBody, outcomeRow } from './outbox-record.ts';
-import { pause, pauseMs, settledWithin } from './pause.ts';
+import { pause, pauseMs } from './pause.ts';
 import { documentRow } from './projector.ts';
 import type { DeferredIntent, IntentOutcome } from './shard-fold.ts';
 
@@ -53,10 +53,9 @@ export class OutboxLedger {
     return true;
   }
 
-  /** Records an end. Resolves once it is durable, the shard is lost, or after 2 s while the store is away. */
-  async recordedSoon(item: Pending, ending: Ending): Promise<void> {
-    const recorded = this.#track(this.#record(item, ending));
-    await settledWithin(this.#options.clock, recorded, outboxLimits.recordedMs);
+  /** Records an end. Resolves once it is durable, the shard is lost or the process stops, however long the store is away. */
+  recorded(item: Pending, ending: Ending): Promise<void> {
+    return this.#track(this.#record(item, ending));
   }
 
   /** Takes an intent out of the log's low-water mark: from now on a document keeps it. */

@@ -356,7 +356,10 @@ export class Outbox {
     return Math.min(Math.max(delayMs, askedMs, 0), leftMs);
   }
 
-  /** The end of an intent; its line goes on once the end is recorded, or after 2 s. */
+  /**
+   * The end of an intent. Where the mark does not say it, its line goes on once the end is durable, also across an outage
+   * of the store: a newer one that left before would be followed by this one again if the process died meanwhile.
+   */
   #end(item: Pending, outcome: IntentOutcome['outcome'], message: string): void {
     const { meter } = this.#options;
     const { line } = item;
@@ -377,7 +380,7 @@ export class Outbox {
     line.isHeld = true;
     // A millisecond later than the attempt that it follows, so that the history shows it behind.
     const ending = { ...end, atMs: this.#options.clock.nowMs() + 1 };
-    void this.#ledger.recordedSoon(item, ending).then(() => {
+    void this.#ledger.recorded(item, ending).then(() => {
       line.isHeld = false;
       this.#advance(line);
     });

@@ -225,14 +225,16 @@ async function handOver(
 }
 
 function resumeOutbox(options: ShardsOptions, shard: ShardId, loaded: LoadedShard): void {
-  // Deferred ones are older than any intent of the tail.
   const { deferred, intents, orphans } = loaded.folded;
   const from = (intent: Intent): 'load' | 'orphan' => (orphans.has(intent.id) ? 'orphan' : 'load');
-  // By number: what joins a line behind a newer one that is on its way already would be sent after it.
-  const inOrder = [...deferred].sort((left, right) => left.intent.n - right.intent.n);
-  for (const one of inOrder) options.outbox.resume(shard, one, from(one.intent));
-  for (const { seq, key, intent } of intents) {
-    options.outbox.accept({ shard, seq, key, intent }, from(intent));
+  const kept = deferred.map((one) => ({ ...one, seq: null }));
+  // Both by number: what joins a line behind a newer one that is on its way already would be sent after it, and a newer
+  // one may be deferred while the deferral of an older one was not taken by the store.
+  const inOrder = [...kept, ...intents].sort((left, right) => left.intent.n - right.intent.n);
+  for (const one of inOrder) {
+    const { key, intent } = one;
+    if (one.seq === null) options.outbox.resume(shard, one, from(intent));
+    else options.outbox.accept({ shard, seq: one.seq, key, intent }, from(intent));
   }
 }
 

@@ -36,8 +36,10 @@ export interface ZoneEvidence {
   readonly slot: number;
   /** Start of the probe, epoch ms; 0: none. */
   readonly at: number;
-  /** Ms since it came in; null: none. */
+  /** Ms since it came in, or since its owner loaded it; null: none. */
   readonly age: number | null;
+  /** Wall clock when it came in, whoever the owner was then; 0: none. Rows of earlier versions don't say. */
+  readonly came?: number;
   /** Too old to count, or none. */
   readonly stale: boolean;
   readonly collector: 'UP' | 'DOWN' | 'UNKNOWN';

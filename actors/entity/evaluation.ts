@@ -268,6 +268,7 @@ export function evidenceOf(
       slot: counts?.slotAtMs ?? 0,
       at: zone.seen?.atMs ?? 0,
       age,
+      came: counts?.cameAtMs ?? 0,
       stale: age === null || age > quorum.ageLimitMs,
       collector: collectorState(zone),
     };

@@ -165,7 +165,8 @@ function folded(alarm: AlarmState, body: TransitionBody, context: EntityContext)
     const before = zones.get(seen.zone);
     if (seen.slot === 0 || (before !== undefined && before.slotAtMs > seen.slot)) continue;
     const ageMs = seen.age ?? 0;
-    const cameAtMs = body.atMs - ageMs;
+    // An age that began when the owner before loaded it would make an old result young once more.
+    const cameAtMs = Math.min(seen.came ?? Number.MAX_SAFE_INTEGER, body.atMs - ageMs);
     const wallAgeMs = context.nowMs - cameAtMs;
     // As with soft state: what is that old waits for a new observation.
     const isOld = wallAgeMs > body.settings.ageLimitMs + writtenBehindMs;

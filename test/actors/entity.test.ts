@@ -351,6 +351,30 @@ t.test('what only the log knows is as old after a long stop as what soft state k
   t.end();
 });
 
+t.test('two short stops: what was loaded once is not young again behind the second', (t) => {
+  const zones = { monitoring_zones_poll: ['mzA', 'mzB', 'mzC'] };
+  const h = new EntityHarness().withAlarm({ check: zones });
+  h.writesSoft = false;
+  const changed = (prober: typeof up) => {
+    h.prober = prober;
+    const before = h.transitions.length;
+    for (let s = 0; s < 300 && h.transitions.length === before; s++) h.run(1000);
+    const { evidence } = h.transitions.at(-1) as unknown as {
+      evidence: readonly { readonly zone: string; readonly stale: boolean }[];
+    };
+    return evidence.find((one) => one.zone === 'mzC')?.stale;
+  };
+  changed(up);
+  h.run(2 * minute);
+  changed(down);
+  h.probers = { mzC: silent };
+  h.crash(110_000);
+  t.equal(changed(up), false, 'within its limit + 90 s: observed at the claim');
+  h.crash(100_000);
+  t.equal(changed(down), true, 'by then it is older than that, whenever it was loaded before');
+  t.end();
+});
+
 t.test(
   'fail-over while slots lead the wall clock: what the former owner had under way is lost, not forgotten',
   async (t) => {

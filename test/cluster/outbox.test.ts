@@ -493,6 +493,59 @@ t.test(
   },
 );
 
+t.test('the store away: a newer one waits for the end of the older, however long', async (t) => {
+  const world = new World({ keepsSoftState: false, keys });
+  const host = world.host();
+  await world.start(host);
+  world.receive = () => failed;
+  await world.run(host.decisions.commit(alice, [intentRow(1)]));
+  await world.clock.advance(40_000);
+  world.receive = () => delivered;
+  // The newer one is taken, nothing behind it.
+  let commits = 0;
+  world.fault = (name) => (name === 'commit' && ++commits > 1 ? 'unavailable' : undefined);
+  await world.run(host.decisions.commit(alice, [intentRow(2)]));
+  await world.clock.advance(60_000);
+  const isNewerSent = world.sends.some((send) => send.n === 2);
+  t.notOk(isNewerSent, 'a kill now would send the first again');
+  world.crash();
+  world.fault = () => undefined;
+  await world.start(world.host());
+  await world.clock.advance(60_000);
+  const numbers = world.sends.map((send) => send.n);
+  t.same(numbers, [...numbers].sort(), 'in order');
+  t.equal(numbers.at(-1), 2);
+});
+
+t.test('deferred before an older one, a newer one stays behind it over a kill', async (t) => {
+  let hits = 0;
+  for (let gapMs = 3_000; gapMs < 9_000; gapMs += 333) {
+    const world = new World({ keepsSoftState: false, keys });
+    const host = world.host();
+    await world.start(host);
+    world.receive = () => world.later(60_000, delivered);
+    await world.run(host.decisions.commit(alice, [intentRow(1)]));
+    await world.clock.advance(gapMs);
+    await world.run(host.decisions.commit(alice, [intentRow(2)]));
+    // The store is back right before the second one's deferral; the end of the first is tried again later.
+    world.fault = (name) => (name === 'commit' ? 'unavailable' : undefined);
+    await world.clock.advance(29_990);
+    world.fault = () => undefined;
+    for (let at = 0; at < 200 && (await deferredIds(world)).length === 0; at++) {
+      await world.clock.advance(1);
+    }
+    world.crash();
+    world.receive = () => delivered;
+    const before = world.sends.length;
+    await world.start(world.host());
+    await world.clock.advance(70_000);
+    const numbers = world.sends.slice(before).map((send) => send.n);
+    t.same(numbers, [...numbers].sort(), `in order, ${gapMs} ms apart`);
+    if (numbers.length === 2) hits++;
+  }
+  t.ok(hits > 0, 'the first was still owed');
+});
+
 t.test('an intent that was resumed is not forgotten by the marks of newer commits', async (t) => {
   const world = new World({ keepsSoftState: false, keys });
   await world.start(world.host());

@@ -160,8 +160,8 @@ export const plants: readonly Plant[] = [
   one(
     'deferred-not-resumed',
     'cluster/shards.ts',
-    'for (const one of inOrder) options.outbox.resume(shard, one, from(one.intent));',
-    '',
+    'if (one.seq === null) options.outbox.resume(shard, one, from(intent));',
+    'if (one.seq === null) continue;',
   ),
   one(
     'deleted-alarm-notifies',

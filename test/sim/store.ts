@@ -298,13 +298,14 @@ export class SimStore {
   ): void {
     const { emit, hit } = this.#options;
     if (name === 'commit' && (answer as { applied: boolean }).applied) {
-      const batch = args[0] as CommitBatch;
-      const head = batch.prevHead + batch.rows.length;
-      if (batch.rows.length > 0) emit(of.run, { kind: 'acked', shard: batch.shard, head });
+      const { shard, prevHead, rows } = args[0] as CommitBatch;
+      if (rows.length > 0) emit(of.run, { kind: 'acked', shard, head: prevHead + rows.length });
       hit(of.process, 'commit.answered');
-    } else if (name === 'readHead') {
+    } else if (name === 'readHead' || name === 'commit') {
+      // A refused commit tells the head row as a read does: an earlier try of it may have landed late (clustering.md §7).
+      const shard = name === 'commit' ? (args[0] as CommitBatch).shard : (args[0] as number);
       const { head } = answer as { head: number };
-      if (head > 0) emit(of.run, { kind: 'acked', shard: args[0] as number, head });
+      if (head > 0) emit(of.run, { kind: 'acked', shard, head });
     }
   }
 

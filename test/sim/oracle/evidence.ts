@@ -12,7 +12,7 @@ import {
   type TransitionRow,
   type Violation,
 } from './facts.ts';
-import { memoryEndT } from './reloads.ts';
+import { lastReload, memoryEndT } from './reloads.ts';
 
 /** State of one observation. */
 function stateOf(poll: Poll, meaning: Meaning): string {
@@ -158,12 +158,17 @@ function tooOld(facts: Facts, one: TransitionRow, poll: Poll, of: Backing): stri
   const limitMs = 1.5 * of.meaning.count * of.periodMs * 1.06 + 1_000;
   const run = facts.runAt(one.decidedT);
   const seenT = poll.end?.t ?? 0;
-  const isOwn = run === null || poll.run === run.run;
-  // A new owner counts what it loaded as seen when it loaded it, if it was not older than limit + 90 s then.
+  // A new owner counts what it loaded as seen when it loaded it, if it was not older than limit + 90 s then. So does an
+  // actor that started over in place: a commit that the store did not take drops its memory, and it is loaded as behind a
+  // take-over (alarm-language.md §6 "new owner, restart"). Only the newest load counts: there the wait is looked at again.
+  const again = lastReload(facts, one.key, one.decidedT);
+  const isAgain = again !== null && run !== null && again.t >= run.startT;
+  const load = isAgain ? again : run && { t: run.startT, mono: run.startMono };
+  const isOwn = load === null || (poll.run === run?.run && (!isAgain || seenT > load.t));
   const isFresh = isOwn
     ? one.decidedMono - (poll.end?.mono ?? 0) <= limitMs
-    : one.decidedMono - run.startMono <= limitMs + 60_000 &&
-      (run.startT - seenT <= limitMs + 90_000 || facts.wallSteps.length > 0);
+    : one.decidedMono - load.mono <= limitMs + 60_000 &&
+      (load.t - seenT <= limitMs + 90_000 || facts.wallSteps.length > 0);
   if (isFresh) return null;
   return `seen ${Math.round(one.decidedT - seenT)} ms before, ${Math.round(limitMs)} allowed`;
 }
