@@ -6,7 +6,17 @@ import t from 'tap';
 import ts from 'typescript';
 
 const root = resolve(fileURLToPath(new URL('..', import.meta.url)));
-const productFolders = ['main', 'config', 'runtime', 'actors', 'cluster', 'store', 'prober', 'api', 'cli'];
+const productFolders = [
+  'main',
+  'config',
+  'runtime',
+  'actors',
+  'cluster',
+  'store',
+  'prober',
+  'api',
+  'cli',
+];
 const allFolders = [...productFolders, 'bench', 'test', 'scripts', 'web', 'docs'];
 const fileLinesMax = 400;
 const functionLinesMax = 70;
