@@ -6,11 +6,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inParallel } from '../../cluster/pause.ts';
+import { root } from '../integration/harness.ts';
 import { CassandraLab } from '../lab/cassandra.ts';
 import { NatsLab } from '../lab/nats.ts';
 import type { FaultRecord, History, Receipt } from './judge/history.ts';
 import { LinkProxy } from './link-proxy.ts';
-import { monoMs, NodeProcess, root, sleep } from './node-process.ts';
+import { monoMs, NodeProcess, sleep } from './node-process.ts';
 import type { TargetOrder, TargetReport } from './target-entry.ts';
 
 export interface LabSettings {
@@ -167,7 +169,7 @@ export class ChaosLab {
       critical_state: [hook],
       ok_state: [hook],
     });
-    await inParallel(entities, 48, async (number) => {
+    await inParallel([...Array(entities).keys()], 48, async (number) => {
       const entity = await create(number, '/entities', {
         label: `host ${number}`,
         ip_addresses: { main: '127.0.0.1' },
@@ -270,17 +272,4 @@ async function forked(file: string): Promise<readonly [ChildProcess, number]> {
   });
   const [port] = (await once(child, 'message')) as [number];
   return [child, port];
-}
-
-/** Runs `work` over 0 … count − 1, `width` at a time. */
-export async function inParallel(
-  count: number,
-  width: number,
-  work: (number: number) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let number = next++; number < count; number = next++) await work(number);
-  };
-  await Promise.all(Array.from({ length: Math.min(width, count) }, lane));
 }

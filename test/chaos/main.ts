@@ -4,10 +4,11 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { root } from '../integration/harness.ts';
 import { judgeAlerts } from './judge/alerts.ts';
 import { judgeGaps } from './judge/gaps.ts';
 import { ChaosLab } from './lab.ts';
-import { monoMs, root, sleep } from './node-process.ts';
+import { monoMs, sleep } from './node-process.ts';
 import { type Blow, scenarios } from './scenarios.ts';
 import { type Stages, stagesOf, table } from './stages.ts';
 

@@ -3,32 +3,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { eventually, freePort } from '../integration/harness.ts';
 
-export const root = resolve(fileURLToPath(new URL('../..', import.meta.url)));
 const startMs = 90_000;
 
 /** Milliseconds of the machine's monotonic clock. */
 export const monoMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 export const sleep = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
-
-/** Waits until `read` gives something; rejects with `what` after `timeoutMs`. */
-export async function eventually<T>(
-  what: string,
-  timeoutMs: number,
-  read: () => Promise<T | undefined> | T | undefined,
-): Promise<T> {
-  const untilMs = monoMs() + timeoutMs;
-  for (;;) {
-    const found = await read();
-    if (found !== undefined) return found;
-    if (monoMs() > untilMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await sleep(50);
-  }
-}
 
 /** One line of a node's log. */
 export interface LogLine {
@@ -152,13 +135,4 @@ export class NodeProcess {
     const id = answer.headers.get('x-object-id');
     return (text === '' ? { id } : { id, ...JSON.parse(text) }) as T;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -1,8 +1,9 @@
 // What is done to the system: one function a fault, by the names of `--only`. Each writes down what it did, when, and what that
 // may cost; the judge compares. Must not judge.
+import { eventually } from '../integration/harness.ts';
 import type { FaultRecord } from './judge/history.ts';
 import type { ChaosLab } from './lab.ts';
-import { eventually, monoMs, type NodeProcess, sleep } from './node-process.ts';
+import { monoMs, type NodeProcess, sleep } from './node-process.ts';
 
 /** One blow and what the logs say of it; instants in ms since the blow. */
 export interface Blow {

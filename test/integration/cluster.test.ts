@@ -6,10 +6,11 @@ import t from 'tap';
 import { judgeAlerts } from '../chaos/judge/alerts.ts';
 import { judgeGaps } from '../chaos/judge/gaps.ts';
 import { ChaosLab } from '../chaos/lab.ts';
-import { monoMs, root, sleep } from '../chaos/node-process.ts';
+import { monoMs, sleep } from '../chaos/node-process.ts';
 import { scenarios } from '../chaos/scenarios.ts';
 import { cassandraMissing } from '../lab/cassandra.ts';
 import { natsMissing } from '../lab/nats.ts';
+import { root } from './harness.ts';
 
 /** The machine may be busy: how fast a take-over is, is the bench's and chaos run's to say; that it happens, is ours. */
 const patienceMs = 12_000;

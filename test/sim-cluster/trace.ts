@@ -1,6 +1,5 @@
 // What happened in a cluster's run, as data: the events of one node's simulator and those that only several nodes have, each
 // with the clocks of the process it belongs to; a hash over all. The judge reads nothing else. Imports types only.
-import { createHash } from 'node:crypto';
 import type { Happening } from '../sim/trace.ts';
 
 export interface MemberSeen {
@@ -89,26 +88,3 @@ export type ClusterEvent = ClusterHappening & {
 };
 
 export type Of<Kind extends ClusterEvent['kind']> = Extract<ClusterEvent, { kind: Kind }>;
-
-export class ClusterTrace {
-  readonly events: ClusterEvent[] = [];
-  readonly #hash = createHash('sha256');
-  #lines = '';
-
-  add(event: ClusterEvent): void {
-    this.events.push(event);
-    this.#lines += `${JSON.stringify(event)}\n`;
-    if (this.#lines.length > 65_536) this.#flush();
-  }
-
-  /** Hash of all events so far; call once. */
-  digest(): string {
-    this.#flush();
-    return this.#hash.digest('hex').slice(0, 32);
-  }
-
-  #flush(): void {
-    this.#hash.update(this.#lines);
-    this.#lines = '';
-  }
-}

@@ -9,6 +9,7 @@ import { Kernel, type Process } from '../sim/kernel.ts';
 import { Machine } from '../sim/machine.ts';
 import { type Draw, drawOf } from '../sim/random.ts';
 import { type OutsideOptions, probersOf, receiversOf } from '../sim/targets.ts';
+import { Trace } from '../sim/trace.ts';
 import { Account } from './account.ts';
 import { askAny } from './door.ts';
 import { Life } from './life.ts';
@@ -17,7 +18,7 @@ import { ClusterNode } from './node.ts';
 import type { ClusterPlan, NodePlan } from './plan.ts';
 import { loggerOf, meterOf } from './reporting.ts';
 import { SimClusterStore } from './store.ts';
-import { type ClusterEvent, type ClusterHappening, ClusterTrace } from './trace.ts';
+import type { ClusterEvent, ClusterHappening } from './trace.ts';
 import { ClusterWeather } from './weather.ts';
 
 const stopPatienceMs = 45_000;
@@ -26,7 +27,7 @@ const posthumous = new Set<ClusterHappening['kind']>(['claim', 'commit', 'ticks'
 const effects = new Set<ClusterHappening['kind']>(['probe.start', 'page.start', 'commit.asked']);
 
 export class ClusterWorld {
-  readonly trace = new ClusterTrace();
+  readonly trace = new Trace<ClusterEvent>();
   readonly counts = new Map<string, number>();
   readonly plan: ClusterPlan;
   readonly kernel: Kernel;

@@ -1,24 +1,38 @@
-// Plants a bug of bugs.ts in a copy of the tree: each must be found within 200 seeds (reliability.md §6.1).
-// A text that does not stand exactly once in its file stops the run.
+// Plants a bug of a list in a copy of the tree: each must be found within 200 seeds (reliability.md §6.1). Both simulators do it
+// so. A text that does not stand exactly once in its file stops the run.
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Patch, plants } from './bugs.ts';
+import { type Patch, type Plant, plants } from './bugs.ts';
 
 export { type Plant, plants } from './bugs.ts';
 
 const folders = ['runtime', 'actors', 'cluster', 'store', 'prober', 'api', 'test/sim'];
 
-/** Returns a copy of the tree with one bug planted. Throws where it cannot be planted. */
-export function plantedTree(name: string): { readonly root: string; remove(): void } {
-  const plant = plants.find((known) => known.name === name);
+export interface PlantedTree {
+  readonly root: string;
+  remove(): void;
+}
+
+/** Returns a copy of the tree with one bug of this simulator planted. Throws where it cannot be planted. */
+export function plantedTree(name: string): PlantedTree {
+  return treeWith(plants, name);
+}
+
+/** The same with a bug of `known`; `more`: folders that are copied beside those of the product and of this simulator. */
+export function treeWith(
+  known: readonly Plant[],
+  name: string,
+  more: readonly string[] = [],
+): PlantedTree {
+  const plant = known.find((one) => one.name === name);
   if (plant === undefined) throw new Error(`no plant is called ${name}`);
   const source = fileURLToPath(new URL('../../', import.meta.url));
   const root = mkdtempSync(join(tmpdir(), 'tocsin-plant-'));
   const remove = (): void => rmSync(root, { recursive: true, force: true });
   try {
-    for (const folder of folders)
+    for (const folder of [...folders, ...more])
       cpSync(join(source, folder), join(root, folder), { recursive: true });
     for (const file of ['package.json', 'tsconfig.json'])
       cpSync(join(source, file), join(root, file));

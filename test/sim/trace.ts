@@ -164,12 +164,12 @@ export type TraceEvent = Happening & {
   readonly run: number;
 };
 
-export class Trace {
-  readonly events: TraceEvent[] = [];
+export class Trace<Event = TraceEvent> {
+  readonly events: Event[] = [];
   readonly #hash = createHash('sha256');
   #lines = '';
 
-  add(event: TraceEvent): void {
+  add(event: Event): void {
     this.events.push(event);
     this.#lines += `${JSON.stringify(event)}\n`;
     if (this.#lines.length > 65_536) this.#flush();
